@@ -1,0 +1,97 @@
+# seqapps: raw sequence data -> served Keras model. `make` alone prints this help.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PROFILE ?= full
+SET ?=
+PORT ?= 5000
+# cpu or gpu: which TensorFlow the environment holds
+EXTRA ?= cpu
+APPS := $(notdir $(patsubst %/,%,$(wildcard pipelines/*/)))
+STAGES := ingest preprocess train evaluate export
+LOCK := requirements-$(EXTRA).lock
+PYTHON := .venv/bin/python
+RUN = $(PYTHON) -m seqapps
+# Stages started by one call of make share one MLflow run.
+export SEQAPPS_PIPELINE := $(or $(SEQAPPS_PIPELINE),$(shell date +%Y%m%d-%H%M%S)-$(shell echo $$PPID))
+
+.PHONY: help all $(APPS) status predict ui serve report test lint format lock clean-venv FORCE
+.PHONY: $(foreach app,$(APPS),$(STAGES:%=$(app)-%) clean-$(app))
+# Never remove what a chain of pattern rules made on the way.
+.SECONDARY:
+
+help: ## this help
+	@echo "make <target> [PROFILE=full|smoke] [SET=\"train.epochs=3 train.cell=gru\"] [FORCE=1] [-j]"
+	@sed -nE 's/^(# )?([a-z<>-]+):.*## (.*)/  \2\t\3/p' $(MAKEFILE_LIST) | expand -t 22
+	@echo "applications: $(APPS)"
+	@echo "stages:       $(STAGES)   (make dna-train)"
+
+all: $(APPS) ## every stage of every application
+# <app>: ## every stage of one application
+# <app>-<stage>: ## one stage and what it needs
+# clean-<app>: ## forget what was made for one application
+$(APPS): %: data/%/$(PROFILE)/export/done.json
+
+# Make decides the order, the stage's receipt decides whether there is work: the recipe always
+# runs, says "fresh" when nothing it depends on has changed, and then leaves the receipt as it is.
+define stage_target
+$(1)-$(2): data/$(1)/$$(PROFILE)/$(2)/done.json
+endef
+$(foreach app,$(APPS),$(foreach stage,$(STAGES),$(eval $(call stage_target,$(app),$(stage)))))
+
+run_stage = @$(RUN) $* $(notdir $(@D)) --profile $(PROFILE) --set '$(SET)' $(if $(FORCE),--force)
+data/%/$(PROFILE)/ingest/done.json: FORCE | .venv/ready
+	$(run_stage)
+data/%/$(PROFILE)/preprocess/done.json: data/%/$(PROFILE)/ingest/done.json FORCE
+	$(run_stage)
+data/%/$(PROFILE)/train/done.json: data/%/$(PROFILE)/preprocess/done.json FORCE
+	$(run_stage)
+data/%/$(PROFILE)/evaluate/done.json: data/%/$(PROFILE)/train/done.json FORCE
+	$(run_stage)
+data/%/$(PROFILE)/export/done.json: data/%/$(PROFILE)/evaluate/done.json FORCE
+	$(run_stage)
+
+status: .venv/ready ## fresh or stale, and why
+	@$(RUN) status --profile $(PROFILE) --set '$(SET)'
+
+predict: .venv/ready ## answers for your files: APP= INPUT= [OUT=] and the application's options
+	@$(RUN) predict $(MAKEOVERRIDES)
+
+ui: .venv/ready ## MLflow on mlruns/, this machine only [PORT=5000]
+	@$(RUN) ui --port $(PORT)
+
+report: .venv/ready ## the README's result table from metrics.json
+	@$(RUN) report --profile $(PROFILE)
+
+test: .venv/ready ## all tests
+	@$(PYTHON) -m pytest $(TESTS)
+
+lint: .venv/ready ## ruff and pyright
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m pyright
+
+format: .venv/ready ## ruff's formatter and safe fixes
+	@$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .
+
+lock: ## lock files anew from pyproject.toml (needs uv)
+	@for extra in cpu gpu; do uv pip compile pyproject.toml --extra $$extra --extra dev \
+	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-emit-find-links --custom-compile-command "make lock" -q \
+	  -o requirements-$$extra.lock; done
+
+$(APPS:%=clean-%): clean-%:
+	rm -rf data/$*
+
+clean-venv: ## forget the environment
+	rm -rf .venv
+
+# The environment is made anew when the lock changes, so that nothing of an old one stays in it.
+.venv/ready: $(LOCK)
+	@command -v python3.11 >/dev/null || { echo "python3.11 is missing: install Python 3.11 \
+	(Debian: apt-get install python3.11-venv; pyenv: pyenv install 3.11) and try again" >&2; exit 1; }
+	@echo "making .venv from $(LOCK) (a minute or two)"
+	@rm -rf .venv && python3.11 -m venv .venv
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	  -r $(LOCK)
+	@touch $@

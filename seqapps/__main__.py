@@ -1,0 +1,124 @@
+"""The command line: `python -m seqapps <app> <stage>`, `status`, `predict`, `report`, `ui`.
+
+Nothing heavy is imported until a stage needs it. A mistake of the user's ends with one sentence
+and exit code 2; a defect of ours with one sentence and a file that holds the traceback.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+
+from seqapps import app as contract
+from seqapps.app import STAGES, UserError, nearest
+
+COMMANDS = ("status", "predict", "report", "ui")
+WORDS = {"app": "APP", "input": "INPUT", "out": "OUT", "profile": "PROFILE", "set": "SET"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    root = Path.cwd()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 2 still prints oneDNN's notices
+    try:
+        return _run(words, root)
+    except UserError as error:
+        print(f"seqapps: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("seqapps: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+    except Exception as error:
+        log = root / "data" / "error.log"
+        log.parent.mkdir(exist_ok=True)
+        log.write_text(traceback.format_exc())
+        kind = type(error).__name__
+        print(f"seqapps: a defect of seqapps ({kind}: {error}); details in {log}", file=sys.stderr)
+        return 1
+
+
+def _run(words: list[str], root: Path) -> int:
+    if words and words[0] == "predict":
+        return _predict(words[1:], root)
+    options = _parser().parse_args(words)
+    if options.what == "status":
+        return _status(options, root)
+    if options.what == "report":
+        from seqapps import report
+
+        print(report.write(root, options.profile))
+        return 0
+    if options.what == "ui":
+        from seqapps import tracking
+
+        return tracking.ui(root, options.port)
+    if options.what in contract.names() and options.stage is None:
+        raise UserError(f"which stage of {options.what}? one of {', '.join(STAGES)}")
+    app = contract.load(options.what)
+    if options.stage not in STAGES:
+        raise UserError(f"no stage '{options.stage}'; {nearest(options.stage, STAGES)}")
+    from seqapps import stages
+
+    stages.run(
+        app,
+        options.stage,
+        options.profile,
+        overrides=options.set.split(),
+        force=options.force,
+        root=root,
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m seqapps",
+        description="Brings one stage of one application up to date, or shows what there is.",
+        epilog=f"applications: {', '.join(contract.names())}; stages: {', '.join(STAGES)}; "
+        "predict takes KEY=VALUE words: APP=dna INPUT=sites.fa",
+    )
+    parser.add_argument("what", help=f"an application, or one of {', '.join(COMMANDS)}")
+    parser.add_argument("stage", nargs="?", help="of the application")
+    parser.add_argument("--profile", default="full", help="pipelines/<app>/<profile>.toml")
+    parser.add_argument("--set", default="", help="'table.key=value ...', wins over the profile")
+    parser.add_argument("--force", action="store_true", help="work even if the stage is fresh")
+    parser.add_argument("--port", type=int, default=5000, help="of the MLflow UI")
+    return parser
+
+
+def _status(options: argparse.Namespace, root: Path) -> int:
+    from seqapps import stages
+
+    for name in contract.names():
+        app = contract.load(name)
+        for line in stages.status(app, options.profile, options.set.split(), root=root):
+            print(line)
+    return 0
+
+
+def _predict(words: list[str], root: Path) -> int:
+    given = {name.lower(): value for name, _, value in (word.partition("=") for word in words)}
+    if not given.get("app") or not given.get("input"):
+        raise UserError("predict needs APP= and INPUT=: make predict APP=dna INPUT=sites.fa")
+    app = contract.load(given["app"])
+    profile = given.get("profile", "full")
+    own = [f"predict.{name}={value}" for name, value in given.items() if name not in WORDS]
+    from seqapps import config
+
+    params = config.load(app, profile, given.get("set", "").split() + own, root=root)
+    from seqapps import predict
+
+    paths = [Path(path) for path in given["input"].split()]
+    out = Path(given.get("out") or f"predictions/{app.name}")
+    exported = root / "data" / app.name / profile / "export"
+    for path in predict.run(app, params, exported, paths, out):
+        print(f"{app.name} predict: wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""TOML profiles -> validated parameters: one table per stage, `SET=` overrides, a view per stage.
+
+A profile is `pipelines/<app>/<profile>.toml`. Each application describes its five tables with
+pydantic models (units in the names, ranges in the types); tables build on `Table`, and `[train]`
+on `Train`, which holds what fitting any model needs.
+"""
+
+import tomllib
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from seqapps.app import STAGES, App, UserError, nearest
+
+
+class Table(BaseModel):
+    """A table of parameters: unknown keys are refused, values never change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Train(Table):
+    """What fitting needs whatever the model is; an application adds its model's words."""
+
+    seed: int = Field(ge=0, description="seeds weights, order, dropout and augmentation")
+    epochs: int = Field(ge=1, description="at most this many passes over the train split")
+    batch_size: int = Field(ge=1)
+    learning_rate: float = Field(gt=0, description="peak rate of Adam")
+    schedule: Literal["constant", "cosine"] = "constant"
+    warmup_steps: int = Field(0, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    clip_norm: float = Field(gt=0, description="global gradient norm (Pascanu et al. 2013)")
+    patience_epochs: int = Field(ge=1, description="epochs without a better monitor before a stop")
+    monitor: str = "val_loss"
+    monitor_direction: Literal["min", "max"] = "min"
+    jit_compile: bool = True
+    steps_per_execution: int = Field(1, ge=1)
+    bucket_edges: tuple[int, ...] = ()
+
+
+class Evaluate(Table):
+    """How the test split is judged."""
+
+    batch_size: int = Field(64, ge=1)
+    bootstrap_samples: int = Field(200, ge=20)
+    seed: int = Field(0, ge=0)
+
+
+class Export(Table):
+    """When a model may leave the house."""
+
+    gate: Literal["beat_baselines", "warn"] = "beat_baselines"
+    keep_versions: int = Field(3, ge=1)
+
+
+class Predict(Table):
+    """Options of `make predict`; not a stage, so never part of a stage's key."""
+
+    batch_size: int = Field(32, ge=1)
+
+
+def load(app: App, profile: str, overrides: list[str] | None = None, *, root: Path) -> Any:
+    """The validated parameters of a profile.
+
+    Args:
+        app: the application.
+        profile: name of a file in `pipelines/<app>/`, without `.toml`.
+        overrides: `table.key=value` words, values in TOML (bare words are strings); they win.
+        root: the project's folder.
+
+    Raises:
+        UserError: unknown profile, table or key (the nearest is named), or a value out of range.
+    """
+    folder = root / "pipelines" / app.name
+    path = folder / f"{profile}.toml"
+    if not path.exists():
+        known = [p.stem for p in folder.glob("*.toml")]
+        raise UserError(f"{app.name} has no profile '{profile}'; {nearest(profile, known)}")
+    try:
+        tables = tomllib.loads(path.read_text())
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path.relative_to(root)} is not valid TOML: {error}") from None
+    for word in overrides or []:
+        _override(tables, word)
+    try:
+        return app.params.model_validate(tables)
+    except ValidationError as error:
+        lines = [_explain(app, problem) for problem in error.errors()]
+        raise UserError(f"{path.relative_to(root)}: " + "; ".join(lines)) from None
+
+
+def upto(params: Any, stage: str) -> SimpleNamespace:
+    """The tables a stage may read: its own and those before it.
+
+    A later table is absent, so a stage that reads one fails at once instead of escaping its key.
+    """
+    seen = STAGES[: STAGES.index(stage) + 1]
+    return SimpleNamespace(**{name: getattr(params, name) for name in seen})
+
+
+def flat(params: BaseModel) -> dict[str, Any]:
+    """`{"train.units": 64, ...}` for the tables of `params`, in order."""
+    tables = params.model_dump(mode="json")
+    return {f"{t}.{k}": v for t, table in tables.items() for k, v in table.items()}
+
+
+def _override(tables: dict[str, Any], word: str) -> None:
+    name, equals, text = word.partition("=")
+    table, dot, key = name.partition(".")
+    if not (equals and dot and key):
+        raise UserError(f"SET: '{word}' is not of the form table.key=value (train.epochs=3)")
+    try:
+        value = tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    tables.setdefault(table, {})[key] = value
+
+
+def _explain(app: App, problem: Any) -> str:
+    place = [str(part) for part in problem["loc"]]
+    name = ".".join(place)
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key '{name}'; {nearest(name, _known(app, place))}"
+    if problem["type"] == "missing":
+        return f"'{name}' is missing"
+    return f"{name} = {problem['input']!r}: {problem['msg'].lower()}"
+
+
+def _known(app: App, place: list[str]) -> list[str]:
+    tables = app.params.model_fields
+    if len(place) == 1 or place[0] not in tables:
+        return list(tables)
+    return [f"{place[0]}.{key}" for key in tables[place[0]].annotation.model_fields]

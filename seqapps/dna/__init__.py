@@ -1,0 +1,17 @@
+"""DNA binding sites: which transcription factors bind a sequence."""
+
+from seqapps.app import App, Feature
+from seqapps.dna.params import Params
+
+APP = App(
+    title="DNA binding sites",
+    package=__name__,
+    params=Params,
+    features={
+        "sequence": Feature("string"),  # upper-case ACGTN
+        "labels": Feature("float32", (None,)),  # one per factor: 1 bound, 0 not, -1 unknown
+        "kind": Feature("string"),  # "site", "shuffle" or "given" (a negative the user gave)
+        "factor": Feature("int64"),  # index of the factor the site was listed under
+    },
+    headline=("auroc_shuffles", "max"),
+)

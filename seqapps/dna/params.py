@@ -1,0 +1,87 @@
+"""The five tables of `pipelines/dna/*.toml`."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from seqapps import config
+
+FactorName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
+
+
+class Ingest(config.Table):
+    """Which sites are read, and from where."""
+
+    source: Literal["packages", "user"] = "packages"
+    factors: tuple[Literal["oct4", "mafk", "ctcf", "tap73"], ...] = Field(
+        ("oct4", "mafk", "ctcf", "tap73"),
+        min_length=1,
+        description="source = packages: transcription factors, one label each",
+    )
+    files: dict[FactorName, str | tuple[str, ...]] = Field(
+        {}, description="source = user: factor -> FASTA, BED, narrowPeak or DeepBind .seq.gz"
+    )
+    genome: str | None = Field(None, description="source = user: FASTA that BED files refer to")
+    bed_bp: int = Field(
+        200, ge=20, description="source = user: cut around a BED line's middle or summit"
+    )
+    sites_per_factor: int | None = Field(None, ge=10, description="at most this many, evenly taken")
+
+
+class Preprocess(config.Table):
+    """How sites become labelled windows."""
+
+    window_bp: int = Field(ge=20, le=5000)
+    jitter_bp: int = Field(ge=0, description="train windows start up to this far off centre")
+    test_chromosomes: tuple[str, ...] = ("chr1", "chr8", "chr9")
+    validation_chromosomes: tuple[str, ...] = ("chr7", "chr10")
+    other_peaks: Literal["negative", "unknown"] = Field(
+        "negative", description="label of a site for the factors it was not measured for"
+    )
+    shuffles_per_site: int = Field(1, ge=1)
+    kmer_bp: int = Field(5, ge=1, le=8, description="k-mer length of the k-mer embeddings")
+    kmer_stride_bp: int = Field(2, ge=1)
+    embedding_dim: int = Field(32, ge=2, description="word2vec vectors fitted on train k-mers")
+    seed: int = Field(ge=0)
+
+
+class Train(config.Train):
+    """The network and its fitting."""
+
+    kind: Literal["hybrid", "kegru", "conv"] = "hybrid"
+    embedding: Literal["onehot", "kmer"] = Field("onehot", description="first layer of hybrid")
+    filters: int = Field(64, ge=4)
+    kernel_bp: int = Field(15, ge=3)
+    pool_bp: int = Field(4, ge=1)
+    cell: Literal["dense", "rnn", "gru", "lstm"] = "gru"
+    units: int = Field(32, ge=1)
+    layers: int = Field(1, ge=1)
+    bidirectional: bool = True
+    dropout: float = Field(0.2, ge=0, lt=1)
+    reverse_complement: bool = Field(True, description="half of the train windows, other strand")
+
+
+class Evaluate(config.Evaluate):
+    """Baselines and motif search."""
+
+    kmer_bp: int = Field(6, ge=1, le=8, description="k-mer length of the logistic baseline")
+    gkm_svm_sites: int = Field(1500, ge=0, description="train sites per class; 0 leaves it out")
+    motif_sites: int = Field(60, ge=2, description="best-scored test sites per factor mutated")
+
+
+class Predict(config.Predict):
+    """Options of `make predict`."""
+
+    genome: str | None = Field(None, description="FASTA that BED and VCF files refer to")
+    stride_bp: int = Field(50, ge=1, description="step between the windows of a long record")
+
+
+class Params(config.Table):
+    """One table per stage, and the options of predict."""
+
+    ingest: Ingest
+    preprocess: Preprocess
+    train: Train
+    evaluate: Evaluate
+    export: config.Export = config.Export()
+    predict: Predict = Predict()

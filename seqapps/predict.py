@@ -1,0 +1,69 @@
+"""A user's files through the exported SavedModel: requests in batches, answers to files.
+
+Requests and rows are streamed, so a file of any size passes in bounded memory.
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from seqapps import export, records
+from seqapps.app import App, Skip, UserError
+
+
+def run(app: App, params: Any, exported: Path, paths: list[Path], out: Path) -> list[Path]:
+    """Writes the model's answers to the user's files into `out` and returns what was written.
+
+    Args:
+        app: the application.
+        params: all tables; `params.predict` holds the options.
+        exported: the export stage's folder.
+        paths: the user's files or folders.
+        out: folder for the results.
+
+    Raises:
+        UserError: no such file, no exported model, or nothing in the files could be used.
+    """
+    for path in paths:
+        if not path.exists():
+            raise UserError(f"INPUT={path}: no such file or folder")
+    assets = exported / "assets"
+    loaded, signatures = export.load(export.newest(exported / "model"))
+    function = signatures[app.evaluated[0]]
+    out.mkdir(parents=True, exist_ok=True)
+    skipped: Counter[str] = Counter()
+    requests = _without_skips(app.requests(params, assets, paths), skipped)
+    answered = _answered(function, requests, params.predict.batch_size)
+    # The bar shows on a terminal only (disable=None).
+    rows = tqdm(answered, desc=f"{app.name} predict", unit=" rows", disable=None)
+    written = app.render(params, assets, rows, out)
+    del loaded
+    for reason, count in sorted(skipped.items()):
+        print(f"{app.name} predict: left out {count}: {reason}", flush=True)
+    if not rows.n:
+        raise UserError(f"{', '.join(map(str, paths))}: nothing to predict on was found")
+    return written
+
+
+def _without_skips(entries: Iterable[Any], skipped: Counter[str]) -> Iterator[Any]:
+    for entry in entries:
+        if isinstance(entry, Skip):
+            skipped[entry.reason] += 1
+            if skipped[entry.reason] <= 3:
+                print(f"predict: left out {entry.key}: {entry.reason}", flush=True)
+        else:
+            yield entry
+
+
+def _answered(function: Any, requests: Iterator[Any], batch_size: int) -> Iterator[Any]:
+    while batch := list(itertools.islice(requests, batch_size)):
+        columns = {
+            name: records.column([request[name] for _, request in batch]) for name in batch[0][1]
+        }
+        response = export.call(function, columns, batch_size)
+        for row, (meta, _) in enumerate(batch):
+            yield meta, {name: values[row] for name, values in response.items()}

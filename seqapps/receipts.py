@@ -1,0 +1,289 @@
+"""Receipts: what a stage was made from, whether that still holds, and how its folder is written.
+
+A stage's key has four parts: its own parameters, the digests of everything earlier stages wrote,
+the code it runs (comments and docstrings do not count) and the versions that matter. The receipt
+`done.json` keeps all four, so that a stale stage can say in words what changed. A stage writes
+`.<stage>.partial/`, the receipt last, then the folder is renamed; a folder without a receipt does
+not count.
+"""
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from seqapps.app import STAGES, App
+from seqapps.fetch import digest
+
+ROOTS = {
+    "ingest": ("{app}.ingest",),
+    "preprocess": ("{app}.preprocess", "seqapps.records"),
+    "train": ("{app}.model", "seqapps.training"),
+    "evaluate": ("{app}.evaluate", "{app}.export", "{app}.model", "seqapps.evaluation"),
+    "export": ("{app}.export", "{app}.model", "{app}.predict", "seqapps.export"),
+}
+"""The modules whose code, and whatever of seqapps they import, decides a stage's output."""
+
+SILENT = (
+    "seqapps",
+    "seqapps.app",
+    "seqapps.config",
+    "seqapps.tracking",
+    "seqapps.report",
+    "{app}.params",
+)
+"""Modules that cannot change an output: their values are in the key already, or they only report."""
+
+VERSIONS = ("keras", "numpy", "tensorflow", "tensorflow-cpu")
+RECEIPT = "done.json"
+
+
+def wanted(app: App, profile: str, stage: str, params: Any, *, root: Path) -> dict[str, Any]:
+    """The four parts of a stage's key as they are now."""
+    table = getattr(params, stage).model_dump(mode="json")
+    if stage == "ingest":
+        table |= _stamps(table)
+    return {
+        "params": {f"{stage}.{name}": value for name, value in table.items()},
+        "inputs": {
+            earlier: _outputs_digest(root / "data" / app.name / profile / earlier)
+            for earlier in STAGES[: STAGES.index(stage)]
+        },
+        "code": code(app.package, stage),
+        "versions": versions(),
+    }
+
+
+def key(parts: dict[str, Any]) -> str:
+    """The content key: sha256 over the four parts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def stale(folder: Path, parts: dict[str, Any]) -> str | None:
+    """Why the stage in `folder` must run again, in words; None if it is fresh."""
+    receipt = read(folder)
+    if receipt is None:
+        return "not made yet"
+    return _difference(receipt["made_from"], parts) or _damage(folder, receipt)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The receipt in a folder, or None if there is none."""
+    path = folder / RECEIPT
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the lock of one stage; says so when it must wait for another process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder.parent / f".{folder.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"{folder}: another process works on it; waiting", flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def begin(folder: Path, parts: dict[str, Any], *, resume: bool) -> Path:
+    """The partial folder of a stage: kept when `resume` and it was begun with the same key."""
+    work = partial(folder)
+    mark = work / ".key"
+    if not (resume and mark.exists() and mark.read_text() == key(parts)):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        mark.write_text(key(parts))
+    return work
+
+
+def finish(
+    folder: Path, parts: dict[str, Any], *, counts: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    """Writes the receipt into the partial folder, puts the folder in place, returns the receipt."""
+    work = partial(folder)
+    (work / ".key").unlink()
+    receipt = {
+        "app": folder.parts[-3],
+        "profile": folder.parts[-2],
+        "stage": folder.name,
+        "key": key(parts),
+        "made_from": parts,
+        "outputs": {
+            str(path.relative_to(work)): {"sha256": digest(path), "bytes": path.stat().st_size}
+            for path in sorted(work.rglob("*"))
+            if path.is_file()
+        },
+        "counts": counts,
+        "seconds": round(seconds, 1),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_json(work / RECEIPT, receipt)
+    place(folder)
+    return receipt
+
+
+def place(folder: Path) -> bool:
+    """Renames a complete partial folder into place; also mends a kill between the two renames."""
+    work, old = partial(folder), folder.parent / f".{folder.name}.old"
+    if not (work / RECEIPT).exists():
+        return False
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.rename(folder, old)
+    os.rename(work, folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return True
+
+
+def partial(folder: Path) -> Path:
+    """Where a stage is written before it is whole."""
+    return folder.parent / f".{folder.name}.partial"
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON so that a reader sees the old file or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n")
+    os.replace(temporary, path)
+
+
+@cache
+def versions() -> dict[str, str]:
+    """The installed versions of the packages a number depends on."""
+    found = {}
+    for name in VERSIONS:
+        try:
+            found[name] = version(name)
+        except ModuleNotFoundError:
+            continue
+    return found
+
+
+def code(package: str, stage: str) -> dict[str, str]:
+    """`{module: digest}` of all the code of seqapps that decides the stage's output."""
+    silent = {name.format(app=package) for name in SILENT}
+    pending = [name.format(app=package) for name in ROOTS[stage]] + [package]
+    found: dict[str, str] = {}
+    while pending:
+        name = pending.pop()
+        if name in found or name in silent:
+            continue
+        found[name], imports = _module(name)
+        pending += imports
+    return dict(sorted(found.items()))
+
+
+@cache
+def _module(name: str) -> tuple[str, tuple[str, ...]]:
+    path = _source(name)
+    assert path, name
+    tree = ast.parse(path.read_text())
+    imports = tuple(sorted(set(_imports(tree))))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_text(body[0]):
+            body[0] = ast.Pass()
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16], imports
+
+
+def _is_text(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            candidates = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            candidates = [node.module, *(f"{node.module}.{a.name}" for a in node.names)]
+        else:
+            continue
+        for name in candidates:
+            if name.startswith("seqapps.") and _source(name):
+                yield name
+
+
+def _source(name: str) -> Path | None:
+    stem = Path(__file__).parents[1].joinpath(*name.split("."))
+    found = [path for path in (stem.with_suffix(".py"), stem / "__init__.py") if path.exists()]
+    return found[0] if found else None
+
+
+def _stamps(table: dict[str, Any]) -> dict[str, str]:
+    # A user's files are named in [ingest]; size and time of change stand for their content.
+    stamps = {}
+    for text in _texts(table):
+        path = Path(text)
+        if ("/" in text or "." in text) and path.exists():
+            files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+            lines = [f"{p} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in files]
+            stamps[f"file {text}"] = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return stamps
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _texts(part)
+
+
+def _outputs_digest(folder: Path) -> str | None:
+    receipt = read(folder)
+    if receipt is None:
+        return None
+    outputs = json.dumps(receipt["outputs"], sort_keys=True)
+    return hashlib.sha256(outputs.encode()).hexdigest()[:16]
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> str | None:
+    for part in ("params", "inputs", "code", "versions"):
+        for name in [*new[part], *old[part]]:
+            before, after = old[part].get(name), new[part].get(name)
+            if before != after:
+                return _in_words(part, name, before, after)
+    return None
+
+
+def _in_words(part: str, name: str, before: Any, after: Any) -> str:
+    if part == "params" and " " not in name:
+        return f"{name} {_short(before)} -> {_short(after)}"
+    if part == "versions":
+        return f"{name} {before} -> {after}"
+    if part == "inputs":
+        return f"{name} has new outputs"
+    return f"code of {name} changed" if part == "code" else f"{name} changed"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value) if not isinstance(value, str) else value
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _damage(folder: Path, receipt: dict[str, Any]) -> str | None:
+    for name, output in receipt["outputs"].items():
+        path = folder / name
+        if not path.exists():
+            return f"{name} is missing"
+        if path.stat().st_size != output["bytes"]:
+            return f"{name} has {path.stat().st_size} bytes, was written with {output['bytes']}"
+    return None

@@ -1,0 +1,261 @@
+"""MLflow, and nothing else in seqapps imports it.
+
+Each application has an experiment; each call of Make that does work is a parent run with a child
+per stage. Tracking never stops the work: a stage's files hold all that is logged, so what could
+not be logged (the server was down) is said and logged from those files at the next call. The file
+`tracked.json` in a stage's folder marks what has been logged.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from seqapps import report as files
+from seqapps.app import App
+from seqapps.receipts import read, write_json
+
+MARK = "tracked.json"
+PIPELINE = "SEQAPPS_PIPELINE"
+"""Environment variable that holds the name of this call of Make: stages of one call share it."""
+
+
+class StageRun:
+    """The MLflow run of one stage at work; every method is safe when MLflow cannot be reached."""
+
+    def __init__(self, app: App, profile: str, stage: str, root: Path):
+        self.app, self.profile, self.stage, self.root = app, profile, stage, root
+        self.run_id: str | None = None
+        self.problem: str | None = None
+        self.seen_epochs = 0
+
+    def start(self) -> None:
+        """Opens the parent and the child run."""
+        self._try(self._open)
+
+    def epoch(self, fold: str, epoch: int, values: dict[str, float]) -> None:
+        """Logs one epoch's metrics while training goes on."""
+        del fold
+        if self.run_id and not self.problem:
+            self._try(lambda: _mlflow(self.root).log_metrics(values, epoch, run_id=self.run_id))
+            self.seen_epochs = epoch
+
+    def finish(self, folder: Path, params: dict[str, Any]) -> None:
+        """Logs the finished stage from its files and ends the runs."""
+        if self.run_id and not self.problem:
+            self._try(lambda: self._log(folder, params))
+        if self.problem:
+            print(
+                f"{self.app.name} {self.stage}: not logged to MLflow ({self.problem}); parameters, "
+                "metrics and figures will be logged by the next call",
+                flush=True,
+            )
+
+    def fail(self) -> None:
+        """Ends the runs of a stage that did not finish."""
+        if self.run_id and not self.problem:
+            self._try(lambda: self._close("FAILED"))
+
+    def _open(self) -> None:
+        mlflow = _mlflow(self.root)
+        experiment = _experiment(mlflow, self.app.name, self.root)
+        pipeline = os.environ.setdefault(PIPELINE, uuid.uuid4().hex[:8])
+        found = mlflow.search_runs(
+            [experiment],
+            f"tags.`seqapps.pipeline` = '{pipeline}' and tags.`seqapps.level` = 'pipeline'",
+            output_format="list",
+        )
+        tags = {
+            "seqapps.pipeline": pipeline,
+            "seqapps.profile": self.profile,
+            "mlflow.source.git.commit": _commit(self.root),
+        }
+        parent = {
+            "run_name": f"{self.app.name}-{self.profile}-{pipeline}",
+            "tags": tags | {"seqapps.level": "pipeline"},
+        }
+        mlflow.end_run()
+        parent_run = mlflow.start_run(
+            experiment_id=experiment, **({"run_id": found[0].info.run_id} if found else parent)
+        )
+        child = mlflow.start_run(
+            experiment_id=experiment,
+            run_name=self.stage,
+            nested=True,
+            tags=tags | {"seqapps.level": "stage"},
+            log_system_metrics=self.stage == "train",
+        )
+        self.parent_id, self.run_id = parent_run.info.run_id, child.info.run_id
+
+    def _log(self, folder: Path, params: dict[str, Any]) -> None:
+        mlflow = _mlflow(self.root)
+        client = mlflow.MlflowClient()
+        receipt = read(folder)
+        assert receipt and self.run_id
+        known = client.get_run(self.parent_id).data.params
+        mlflow.log_params({k: str(v)[:5000] for k, v in receipt["made_from"]["params"].items()})
+        for name, value in params.items():
+            if name not in known:
+                client.log_param(self.parent_id, name, str(value)[:5000])
+        mlflow.log_metrics({f"counts.{n}": v for n, v in files.numbers(receipt["counts"]).items()})
+        mlflow.log_metric("seconds", receipt["seconds"])
+        mlflow.log_artifact(str(folder / "done.json"))
+        LOG[self.stage](mlflow, self, folder)
+        self._close("FINISHED")
+        uri = mlflow.get_tracking_uri()
+        write_json(folder / MARK, {"tracking_uri": uri, "run_id": self.run_id})
+
+    def _close(self, status: str) -> None:
+        mlflow = _mlflow(self.root)
+        mlflow.end_run(status)
+        mlflow.end_run(status)
+
+    def _try(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except Exception as error:  # whatever MLflow raises must not cost a training
+            self.problem = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+
+
+def catch_up(app: App, profile: str, stage: str, folder: Path, params: Any, root: Path) -> None:
+    """Logs a finished stage that has not been logged yet, from its own files."""
+    if not (folder / MARK).exists():
+        run = StageRun(app, profile, stage, root)
+        run.start()
+        run.finish(folder, params)
+
+
+def uri(root: Path) -> str:
+    """The tracking store: `MLFLOW_TRACKING_URI` if set, else `mlruns/mlflow.db`."""
+    default = f"sqlite:///{(root / 'mlruns/mlflow.db').absolute()}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or default
+
+
+def environment(root: Path) -> dict[str, str]:
+    """The environment MLflow runs in: no telemetry, a dead server is given up on in seconds."""
+    defaults = {
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "DO_NOT_TRACK": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+        "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    return defaults | dict(os.environ) | {"MLFLOW_TRACKING_URI": uri(root)}
+
+
+def ui(root: Path, port: int) -> int:
+    """Serves the MLflow UI on this machine only, until it is interrupted."""
+    import sys
+
+    print(f"MLflow UI on http://127.0.0.1:{port} (store: {uri(root)})", flush=True)
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    store = ["--backend-store-uri", uri(root)]
+    return subprocess.run([*command, *store], env=environment(root), check=False).returncode
+
+
+def _log_ingest(mlflow: Any, run: StageRun, folder: Path) -> None:
+    receipt = read(folder)
+    assert receipt
+    dataset = mlflow.data.meta_dataset.MetaDataset(
+        source=mlflow.data.code_dataset_source.CodeDatasetSource({"stage": "ingest"}),
+        name=f"{run.app.name}-{run.profile}",
+        digest=receipt["key"][:16],
+    )
+    client = mlflow.MlflowClient()
+    inputs = mlflow.entities.DatasetInput(dataset._to_mlflow_entity(), [])
+    for run_id in (run.run_id, run.parent_id):
+        client.log_inputs(run_id, [inputs])
+    if (folder / "manifest.json").exists():
+        mlflow.log_artifact(str(folder / "manifest.json"))
+
+
+def _log_preprocess(mlflow: Any, run: StageRun, folder: Path) -> None:
+    if (folder / "skipped.tsv").exists():
+        mlflow.log_artifact(str(folder / "skipped.tsv"))
+
+
+def _log_train(mlflow: Any, run: StageRun, folder: Path) -> None:
+    histories = sorted(folder.glob("*/history.csv"))
+    for path in histories:
+        prefix = "" if len(histories) == 1 else f"{path.parent.name}."
+        for row in files.history(path):
+            epoch = int(row.pop("epoch"))
+            if prefix or epoch > run.seen_epochs:
+                mlflow.log_metrics({f"{prefix}{n}": v for n, v in row.items()}, epoch)
+        mlflow.log_artifact(str(path), path.parent.name)
+        weights = path.parent / "model.weights.h5"
+        mlflow.log_artifact(str(weights), path.parent.name)
+
+
+def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
+    report = json.loads((folder / files.METRICS).read_text())
+    low, high = report["headline"]["interval95"]
+    metric = report["headline"]["metric"]
+    values = files.numbers(report["model"])
+    values |= {f"{metric}.low95": low, f"{metric}.high95": high}
+    values["beats_baselines"] = float(report["beats_baselines"])
+    for kind in ("baselines", "controls"):
+        for name, scores in report[kind].items():
+            values |= {f"{kind}.{name}.{m}": v for m, v in files.numbers(scores).items()}
+    client = mlflow.MlflowClient()
+    card = files.card(run.app, report, run.root)
+    for run_id in (run.run_id, run.parent_id):
+        mlflow.log_metrics(values, run_id=run_id)
+        client.set_tag(run_id, "mlflow.note.content", card)
+        client.log_artifacts(run_id, str(folder / "figures"), "figures")
+        client.log_text(run_id, card, "card.md")
+        for name in (files.METRICS, files.PREDICTIONS):
+            client.log_artifact(run_id, str(folder / name))
+
+
+def _log_export(mlflow: Any, run: StageRun, folder: Path) -> None:
+    version = max(int(path.name) for path in (folder / "model").iterdir())
+    client = mlflow.MlflowClient()
+    for run_id in (run.run_id, run.parent_id):
+        client.log_artifacts(run_id, str(folder / "model" / str(version)), f"model/{version}")
+        for name in ("example_request.json", "example_response.json"):
+            client.log_artifact(run_id, str(folder / name))
+
+
+LOG = {
+    "ingest": _log_ingest,
+    "preprocess": _log_preprocess,
+    "train": _log_train,
+    "evaluate": _log_evaluate,
+    "export": _log_export,
+}
+
+
+def _mlflow(root: Path) -> Any:
+    os.environ.update(environment(root))
+    import mlflow
+    import mlflow.data.code_dataset_source
+    import mlflow.data.meta_dataset
+    import mlflow.entities
+
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+    return mlflow
+
+
+def _experiment(mlflow: Any, name: str, root: Path) -> str:
+    found = mlflow.get_experiment_by_name(name)
+    if found:
+        return found.experiment_id
+    own = uri(root).startswith("sqlite:")
+    (root / "mlruns").mkdir(exist_ok=True)
+    location = (root / "mlruns/artifacts").absolute().as_uri() if own else None
+    return mlflow.create_experiment(name, location)
+
+
+def _commit(root: Path) -> str:
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"
