@@ -121,6 +121,11 @@ class App:
         """The last part of the package: the word used in Make, data folders and MLflow."""
         return self.package.rpartition(".")[2]
 
+    @property
+    def folder(self) -> Path:
+        """Where the application's code and its README lie."""
+        return Path(str(importlib.import_module(self.package).__file__)).parent
+
     def __getattr__(self, member: str) -> Any:
         if member not in ROOMS:
             raise AttributeError(member)

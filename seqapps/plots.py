@@ -1,11 +1,12 @@
 """The house style of figures; functions return a Figure, only `save` writes one."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-STYLE = {
+STYLE: Any = {
     "figure.dpi": 110,
     "font.size": 10,
     "axes.grid": True,

@@ -36,15 +36,16 @@ def run(app: App, params: Any, exported: Path, paths: list[Path], out: Path) -> 
     function = signatures[app.evaluated[0]]
     out.mkdir(parents=True, exist_ok=True)
     skipped: Counter[str] = Counter()
+    counts: Counter[str] = Counter()
     requests = _without_skips(app.requests(params, assets, paths), skipped)
-    answered = _answered(function, requests, params.predict.batch_size)
+    answered = _answered(function, requests, params.predict.batch_size, counts)
     # The bar shows on a terminal only (disable=None).
     rows = tqdm(answered, desc=f"{app.name} predict", unit=" rows", disable=None)
     written = app.render(params, assets, rows, out)
     del loaded
     for reason, count in sorted(skipped.items()):
         print(f"{app.name} predict: left out {count}: {reason}", flush=True)
-    if not rows.n:
+    if not counts["rows"]:
         raise UserError(f"{', '.join(map(str, paths))}: nothing to predict on was found")
     return written
 
@@ -59,11 +60,14 @@ def _without_skips(entries: Iterable[Any], skipped: Counter[str]) -> Iterator[An
             yield entry
 
 
-def _answered(function: Any, requests: Iterator[Any], batch_size: int) -> Iterator[Any]:
+def _answered(
+    function: Any, requests: Iterator[Any], batch_size: int, counts: Counter[str]
+) -> Iterator[Any]:
     while batch := list(itertools.islice(requests, batch_size)):
         columns = {
             name: records.column([request[name] for _, request in batch]) for name in batch[0][1]
         }
         response = export.call(function, columns, batch_size)
+        counts["rows"] += len(batch)
         for row, (meta, _) in enumerate(batch):
             yield meta, {name: values[row] for name, values in response.items()}

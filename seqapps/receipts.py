@@ -42,7 +42,7 @@ SILENT = (
     "seqapps.report",
     "{app}.params",
 )
-"""Modules that cannot change an output: their values are in the key already, or they only report."""
+"""Modules that cannot change an output: their values are in the key, or they only report."""
 
 VERSIONS = ("keras", "numpy", "tensorflow", "tensorflow-cpu")
 RECEIPT = "done.json"

@@ -73,7 +73,7 @@ def shards(folder: Path, split: str) -> list[str]:
     return sorted(str(path) for path in folder.glob(f"{split}-*.tfrecord.gz"))
 
 
-def read(app: App, folder: Path, split: str) -> Iterator[dict[str, Any]]:
+def read(app: App, folder: Path, split: str) -> Iterator[Any]:
     """Each record of a split as numpy values (strings as bytes), in the order it was written."""
     return _parsed(app, shards(folder, split)).as_numpy_iterator()
 

@@ -31,9 +31,9 @@ def numbers(values: dict[str, Any]) -> dict[str, float]:
     return found
 
 
-def card(app: App, report: dict[str, Any], root: Path) -> str:
+def card(app: App, report: dict[str, Any]) -> str:
     """The model card: the application's README with this run's scores, in Markdown."""
-    text = (root / "seqapps" / app.name / "README.md").read_text()
+    text = (app.folder / "README.md").read_text()
     return f"{text.rstrip()}\n\n## Scores of this run ({report['profile']})\n\n{scores(report)}\n"
 
 
@@ -56,7 +56,7 @@ def scores(report: dict[str, Any]) -> str:
 def results(root: Path, profile: str) -> str:
     """The README's result table over all applications that have been evaluated."""
     lines = [
-        "| application | metric | model (95 % interval) | best baseline | control | test examples |",
+        "| application | metric | model (95 % interval) | best baseline | control | test rows |",
         "|---|---|---|---|---|---|",
     ]
     for name in contract.names():

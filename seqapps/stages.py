@@ -121,7 +121,9 @@ def export(app: App, params: Any, folders: dict[str, Path], out: Path, _: Any) -
     return saved_model.run(app, params, folders, out, previous=folders["export"])
 
 
-BODIES = dict(zip(STAGES, (ingest, preprocess, train, evaluate, export), strict=True))
+BODIES: dict[str, Any] = dict(
+    zip(STAGES, (ingest, preprocess, train, evaluate, export), strict=True)
+)
 
 
 class _TrainItems:

@@ -204,7 +204,7 @@ def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
         for name, scores in report[kind].items():
             values |= {f"{kind}.{name}.{m}": v for m, v in files.numbers(scores).items()}
     client = mlflow.MlflowClient()
-    card = files.card(run.app, report, run.root)
+    card = files.card(run.app, report)
     for run_id in (run.run_id, run.parent_id):
         mlflow.log_metrics(values, run_id=run_id)
         client.set_tag(run_id, "mlflow.note.content", card)

@@ -137,8 +137,9 @@ class _Data:
         self.feeds = {
             training: app.feed(params, folder / "assets", training) for training in (True, False)
         }
+        self.too_long = 0
         sizes = self._sizes(folder)
-        self.count, self.too_long = int(sum(sizes)), 0
+        self.count = int(sum(sizes))
         if not self.count or not self.files["validation"]:
             empty = "train" if not self.count else "validation"
             raise UserError(f"{folder}: the {empty} split is empty; widen its part of the data")

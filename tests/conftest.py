@@ -1,6 +1,9 @@
 """What several test files share: the toy application in a project folder of its own."""
 
 import os
+import shutil
+import subprocess
+import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -8,8 +11,6 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 from pathlib import Path
 
 import pytest
-
-from tests import toy
 
 TOY = """
 [ingest]
@@ -33,16 +34,18 @@ gate = "warn"
 """
 
 
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The folder of this checkout."""
+    return Path(__file__).parents[1]
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch) -> Path:
     """An empty project with a profile of the toy application; the tests stand in it."""
     folder = tmp_path / "pipelines/toy"
     folder.mkdir(parents=True)
     (folder / "smoke.toml").write_text(TOY)
-    (tmp_path / "seqapps/toy").mkdir(parents=True)
-    (tmp_path / "seqapps/toy/README.md").write_text(
-        Path(toy.__file__).with_name("README.md").read_text()
-    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -54,3 +57,37 @@ def untracked(monkeypatch):
 
     monkeypatch.setattr(tracking.StageRun, "start", lambda self: None)
     monkeypatch.setattr(tracking, "catch_up", lambda *_: None)
+
+
+@pytest.fixture(scope="session")
+def toy_process(repository):
+    """Runs stages of the toy application in a process of their own; `kill` is a deadly call."""
+
+    def run(project, *words, kill=None):
+        own = {"PYTHONPATH": str(repository), "MLFLOW_TRACKING_URI": "file:///-"}
+        own |= {"TOY_KILL": kill} if kill else {}
+        command = [sys.executable, "-m", "tests.toy", *words]
+        return subprocess.run(
+            command, cwd=project, env=os.environ | own, capture_output=True, text=True
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory, toy_process) -> Path:
+    """A project in which all stages of the toy application ran; not to be changed."""
+    project = tmp_path_factory.mktemp("whole")
+    (project / "pipelines/toy").mkdir(parents=True)
+    (project / "pipelines/toy/smoke.toml").write_text(TOY)
+    done = toy_process(project)
+    assert done.returncode == 0, done.stderr
+    return project
+
+
+@pytest.fixture
+def ran(whole, tmp_path, monkeypatch) -> Path:
+    """A copy of `whole` to change; the test stands in it."""
+    shutil.copytree(whole, tmp_path / "ran")
+    monkeypatch.chdir(tmp_path / "ran")
+    return tmp_path / "ran"

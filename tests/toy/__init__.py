@@ -20,6 +20,7 @@ class Preprocess(config.Table):
 
 class Train(config.Train):
     units: int = Field(ge=1)
+    dropout: float = 0.1
 
 
 class Params(config.Table):

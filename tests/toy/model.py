@@ -3,10 +3,10 @@ import tensorflow as tf
 
 
 class Mean(keras.Model):
-    def __init__(self, units):
+    def __init__(self, units, dropout):
         super().__init__()
         self.gru = keras.layers.GRU(units)
-        self.drop = keras.layers.Dropout(0.1)
+        self.drop = keras.layers.Dropout(dropout)
         self.head = keras.layers.Dense(1)
 
     def call(self, batch, training=False):
@@ -28,6 +28,6 @@ def feed(params, assets, training):
 
 
 def build(params, assets):
-    model = Mean(params.train.units)
+    model = Mean(params.train.units, params.train.dropout)
     model({"steps": tf.zeros([1, 4]), "length": tf.constant([4], tf.int64)})
     return model

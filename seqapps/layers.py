@@ -1,0 +1,114 @@
+"""Layers that two or more applications use: the recurrent stack.
+
+Axis letters: B batch, T steps, C channels, U units (twice as many if bidirectional).
+"""
+
+from typing import Literal
+
+import keras
+
+Cell = Literal["dense", "rnn", "gru", "lstm"]
+
+
+def recurrent(
+    cell: Cell,
+    units: int,
+    *,
+    layers: int = 1,
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    return_sequences: bool = True,
+    name: str = "recurrent",
+) -> keras.layers.Layer:
+    """A stack of `layers` layers of one cell: float32 (B, T, C) -> (B, T, U), or (B, U).
+
+    Args:
+        cell: "dense" h_t = tanh(W x_t), the stack without recurrence; "rnn"
+            h_t = tanh(W x_t + R h_(t-1)); "gru" (Cho et al. 2014); "lstm" (Hochreiter &
+            Schmidhuber 1997).
+        units: width of h in each direction.
+        layers: depth; a layer reads the whole sequence the one below it made.
+        bidirectional: h of both directions of time side by side (Schuster & Paliwal 1997).
+        dropout: share of the inputs of each layer set to zero in training.
+        return_sequences: h at each step, or only where each direction ends: the last step that the
+            mask counts and, backwards, the first.
+        name: of the layer.
+
+    Called with `mask` (B, T), true where a step counts; padding must lie on the right.
+    """
+    made = [
+        _layer(cell, units, bidirectional, return_sequences or number < layers - 1)
+        for number in range(layers)
+    ]
+    return Stack(made, dropout, name=name)
+
+
+class Stack(keras.layers.Layer):
+    """Layers one after the other, with dropout before each: what `recurrent` returns."""
+
+    def __init__(self, layers: list[keras.layers.Layer], dropout: float, **kwargs):
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.layers = layers
+        self.drops = [keras.layers.Dropout(dropout) for _ in layers]
+
+    def build(self, shape):
+        """Makes the weights for inputs (B, T, C)."""
+        for layer in self.layers:
+            layer.build(shape)
+            shape = (*shape[:2], layer.compute_output_shape(shape)[-1])
+        self.built = True
+
+    def call(self, steps, mask=None, training=False):
+        """H of the last layer."""
+        for drop, layer in zip(self.drops, self.layers, strict=True):
+            steps = layer(drop(steps, training=training), mask=mask, training=training)
+        return steps
+
+
+class WithoutRecurrence(keras.layers.Layer):
+    """tanh(W x_t) at each step, or only at the ends of time, in the place of a recurrent layer."""
+
+    def __init__(self, units: int, bidirectional: bool, return_sequences: bool, **kwargs):
+        super().__init__(**kwargs)
+        self.directions = 2 if bidirectional else 1
+        self.return_sequences = return_sequences
+        self.dense = keras.layers.Dense(self.directions * units, activation="tanh")
+
+    def build(self, shape):
+        """Makes the weights for inputs (B, T, C)."""
+        self.dense.build(shape)
+        self.built = True
+
+    def compute_output_shape(self, shape):
+        """(B, T, U) or (B, U)."""
+        return (*(shape[:2] if self.return_sequences else shape[:1]), self.dense.units)
+
+    def call(self, steps, mask=None, training=False):
+        """H, as a recurrent layer would return it."""
+        hidden = self.dense(steps)
+        if self.return_sequences:
+            return hidden
+        forward, *backward = keras.ops.split(hidden, self.directions, axis=-1)
+        ends = [_last(forward, mask), *(first[:, 0] for first in backward)]
+        return keras.ops.concatenate(ends, axis=-1)
+
+
+def _last(hidden, mask):
+    if mask is None:
+        return hidden[:, -1]
+    last = keras.ops.sum(keras.ops.cast(mask, "int32"), axis=1) - 1
+    return keras.ops.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0]
+
+
+def _layer(cell: Cell, units: int, bidirectional: bool, return_sequences: bool):
+    if cell == "dense":
+        return WithoutRecurrence(units, bidirectional, return_sequences)
+    options = {"return_sequences": return_sequences}
+    if cell != "rnn":
+        # cuDNN's fused op cannot be compiled by XLA, and an exported graph that holds it does not
+        # run without a GPU.
+        options["use_cudnn"] = False
+    made = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+    layer = made[cell](units, **options)
+    return keras.layers.Bidirectional(layer) if bidirectional else layer

@@ -1,0 +1,53 @@
+import pytest
+
+from seqapps import config
+from seqapps.app import UserError
+from tests.toy import APP
+
+
+def load(project, *overrides):
+    return config.load(APP, "smoke", list(overrides), root=project)
+
+
+def test_set_wins_over_the_profile(project):
+    assert load(project).train.units == 8
+    assert load(project, "train.units=9").train.units == 9
+
+
+def test_set_takes_lists_and_bare_words(project):
+    params = load(project, 'preprocess.folds=["x","y"]', "train.monitor=val_auroc")
+    assert params.preprocess.folds == ("x", "y")
+    assert params.train.monitor == "val_auroc"
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("train.unit=9", "unknown key 'train.unit'; did you mean 'train.units'"),
+        ("trian.units=9", "unknown key 'trian'; did you mean 'train'"),
+        ("train.units=0", "train.units = 0"),
+        ("train.learning_rate=-1", "greater than 0"),
+        ("units", "not of the form table.key=value"),
+    ],
+)
+def test_a_mistake_is_named_with_the_way_out(project, override, said):
+    with pytest.raises(UserError, match=said.replace(".", r"\.")):
+        load(project, override)
+
+
+def test_an_unknown_profile_names_the_nearest(project):
+    with pytest.raises(UserError, match="did you mean 'smoke'"):
+        config.load(APP, "smok", root=project)
+
+
+def test_broken_toml_names_file_and_line(project):
+    (project / "pipelines/toy/smoke.toml").write_text("[ingest\n")
+    with pytest.raises(UserError, match=r"pipelines/toy/smoke.toml is not valid TOML.*line 1"):
+        load(project)
+
+
+def test_a_stage_cannot_read_a_later_table(project):
+    view = config.upto(load(project), "preprocess")
+    assert view.preprocess.folds == ("a",)
+    with pytest.raises(AttributeError):
+        _ = view.train

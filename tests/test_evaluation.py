@@ -1,0 +1,84 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+
+from seqapps import evaluation, stages
+from seqapps.app import STAGES, UserError
+from tests.toy import APP
+from tests.toy import evaluate as rooms
+
+pytestmark = pytest.mark.usefixtures("untracked")
+
+
+def upto(project, stage, *overrides):
+    for name in STAGES[: STAGES.index(stage) + 1]:
+        stages.run(APP, name, "smoke", overrides=list(overrides), root=project)
+    return json.loads((project / "data/toy/smoke/evaluate/metrics.json").read_text())
+
+
+def test_metrics_have_the_shape_others_rely_on(project, capsys):
+    report = upto(project, "evaluate")
+    assert list(report) == [
+        "app", "profile", "headline", "model", "baselines", "controls", "beats_baselines",
+        "counts", "seconds",
+    ]  # fmt: skip
+    assert (report["app"], report["profile"]) == ("toy", "smoke")
+    headline = report["headline"]
+    assert headline["value"] == report["model"]["mse"]
+    low, high = headline["interval95"]
+    assert low < headline["value"] < high
+    assert report["controls"]["shuffled_input"]["fails_as_it_must"] is True
+    with (project / "data/toy/smoke/evaluate/predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    errors = [(float(r["target"]) - float(r["serving_default.mean"])) ** 2 for r in rows]
+    assert np.mean(errors) == pytest.approx(report["model"]["mse"], rel=1e-4)
+
+
+def test_a_control_that_does_not_fail_is_said(project, monkeypatch, capsys):
+    # A model that always answers the same cannot be hurt by shuffling its inputs.
+    monkeypatch.setattr(rooms, "score", lambda p, t, r: {"mse": float(np.mean(t["target"] ** 2))})
+    report = upto(project, "evaluate")
+    assert report["controls"]["shuffled_input"]["fails_as_it_must"] is False
+    assert "WARNING: control shuffled_input does not fail" in capsys.readouterr().out
+
+
+def test_answers_do_not_depend_on_the_batch_and_keep_their_order():
+    def endpoint(x):
+        return {"double": x * 2, "sum": np_sum(x)}
+
+    def np_sum(x):
+        import tensorflow as tf
+
+        return tf.reduce_sum(x, axis=1)
+
+    ragged = np.empty(5, object)
+    ragged[:] = [np.arange(n + 1, dtype=np.float32) for n in range(5)]
+    one = evaluation.answer(endpoint, ["x"], {"x": ragged}, 1)
+    three = evaluation.answer(endpoint, ["x"], {"x": ragged}, 3)
+    np.testing.assert_array_equal(one["sum"], [0, 1, 3, 6, 10])
+    np.testing.assert_array_equal(three["sum"], one["sum"])
+
+
+def test_the_gate_holds_a_model_back_that_its_baseline_beats(project, monkeypatch):
+    monkeypatch.setattr(
+        rooms, "baselines", lambda e: {"oracle": {"mean": e.truth["target"].copy()}}
+    )
+    with pytest.raises(UserError, match=r"not exported: mse .* does not beat .*oracle 0.0000"):
+        upto(project, "export", "export.gate=beat_baselines")
+    assert not (project / "data/toy/smoke/export/done.json").exists()
+    upto(project, "export", "export.gate=warn")
+    assert (project / "data/toy/smoke/export/model/1/saved_model.pb").exists()
+
+
+def test_a_failed_evaluation_leaves_the_old_one_as_it_was(ran, monkeypatch):
+    before = (ran / "data/toy/smoke/evaluate/metrics.json").read_text()
+
+    def broken(params, truth, response):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(rooms, "score", broken)
+    with pytest.raises(RuntimeError):
+        stages.run(APP, "evaluate", "smoke", force=True, root=ran)
+    assert (ran / "data/toy/smoke/evaluate/metrics.json").read_text() == before

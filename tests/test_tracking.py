@@ -1,0 +1,103 @@
+"""What reaches MLflow, and what happens when it cannot be reached."""
+
+import json
+import os
+
+import pytest
+
+from seqapps import stages, tracking
+from seqapps.app import STAGES
+from tests.toy import APP
+
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.slow]
+
+
+@pytest.fixture
+def store(project, monkeypatch):
+    """A tracking store of the test's own, and the environment put back afterwards."""
+    for name in set(tracking.environment(project)) - set(os.environ):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{project}/mlruns/mlflow.db")
+    monkeypatch.setenv(tracking.PIPELINE, "one-call")
+    (project / "mlruns").mkdir()
+    yield project
+    tracking._mlflow(project).end_run()
+
+
+def run_all(project, *overrides):
+    for stage in STAGES:
+        stages.run(APP, stage, "smoke", overrides=list(overrides), root=project)
+
+
+def runs(project):
+    mlflow = tracking._mlflow(project)
+    experiment = mlflow.get_experiment_by_name("toy")
+    found = mlflow.search_runs([experiment.experiment_id], output_format="list")
+    return {run.info.run_name: run for run in found}, mlflow.MlflowClient()
+
+
+def test_one_call_of_make_is_one_run_with_a_child_per_stage(store):
+    run_all(store, "train.epochs=2")
+    found, client = runs(store)
+    parent = found.pop("toy-smoke-one-call")
+    assert found.keys() == set(STAGES)
+    for child in found.values():
+        assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+        assert child.info.status == "FINISHED"
+    report = json.loads((store / "data/toy/smoke/evaluate/metrics.json").read_text())
+    assert parent.data.metrics["mse"] == report["model"]["mse"]
+    assert parent.data.metrics["baselines.constant.mse"] == report["baselines"]["constant"]["mse"]
+    assert parent.data.metrics["mse.low95"] == report["headline"]["interval95"][0]
+    assert parent.data.params["train.units"] == "8"
+    assert found["train"].data.params["train.epochs"] == "2"
+    assert parent.inputs.dataset_inputs[0].dataset.name == "toy-smoke"
+    assert "Mean of a run of numbers" in parent.data.tags["mlflow.note.content"]
+    steps = client.get_metric_history(found["train"].info.run_id, "val_loss")
+    assert [metric.step for metric in steps] == [1, 2]
+    figures = [f.path for f in client.list_artifacts(parent.info.run_id, "figures")]
+    assert figures == ["figures/learning_curves.png"]
+    model = [f.path for f in client.list_artifacts(parent.info.run_id, "model/1")]
+    assert "model/1/saved_model.pb" in model
+    assert (store / "mlruns/artifacts").is_dir()
+
+
+def test_a_fresh_stage_starts_no_run(store, monkeypatch):
+    stages.run(APP, "ingest", "smoke", root=store)
+    monkeypatch.setenv(tracking.PIPELINE, "second-call")
+    stages.run(APP, "ingest", "smoke", root=store)
+    assert "toy-smoke-second-call" not in runs(store)[0]
+
+
+def test_when_the_server_is_down_work_goes_on_and_is_logged_later(store, monkeypatch, capsys):
+    own = os.environ["MLFLOW_TRACKING_URI"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    for stage in ("ingest", "preprocess", "train"):
+        stages.run(APP, stage, "smoke", overrides=["train.epochs=2"], root=store)
+    said = capsys.readouterr().out
+    assert "toy train: not logged to MLflow" in said
+    assert (store / "data/toy/smoke/train/done.json").exists()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", own)
+    for stage in ("ingest", "preprocess", "train"):
+        stages.run(APP, stage, "smoke", overrides=["train.epochs=2"], root=store)
+    assert "toy train: fresh" in capsys.readouterr().out
+    found, client = runs(store)
+    steps = client.get_metric_history(found["train"].info.run_id, "loss")
+    assert [metric.step for metric in steps] == [1, 2]
+
+
+def test_the_users_tracking_uri_wins(project, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://tracking.example:5000")
+    assert tracking.uri(project) == "http://tracking.example:5000"
+    assert tracking.environment(project)["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_a_stage_that_fails_ends_its_run_as_failed(store, monkeypatch):
+    from tests.toy import ingest
+
+    def broken(params, out):
+        raise RuntimeError("no")
+
+    monkeypatch.setattr(ingest, "ingest", broken)
+    with pytest.raises(RuntimeError):
+        stages.run(APP, "ingest", "smoke", root=store)
+    assert {run.info.status for run in runs(store)[0].values()} == {"FAILED"}
