@@ -91,3 +91,44 @@ def ran(whole, tmp_path, monkeypatch) -> Path:
     shutil.copytree(whole, tmp_path / "ran")
     monkeypatch.chdir(tmp_path / "ran")
     return tmp_path / "ran"
+
+
+class Made:
+    """A copy of this project in which `make all PROFILE=smoke` has run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def make(self, *words: str, check: bool = True) -> subprocess.CompletedProcess:
+        """One call of make on the smoke profile."""
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MLFLOW"))}
+        done = subprocess.run(
+            ["make", *words, "PROFILE=smoke"],
+            cwd=self.path,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr
+        return done
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory, repository) -> Made:
+    """The project's own code and profiles in a new folder, all smoke pipelines run by Make.
+
+    The environment and the cache of packages are this checkout's.
+    """
+    path = tmp_path_factory.mktemp("made") / "project"
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("seqapps", "pipelines"):
+        shutil.copytree(repository / name, path / name, ignore=ignored)
+    for name in ("Makefile", "README.md", "requirements-cpu.lock"):
+        shutil.copy2(repository / name, path / name)
+    (path / "data").mkdir()
+    (repository / "data/cache").mkdir(parents=True, exist_ok=True)
+    (path / "data/cache").symlink_to(repository / "data/cache")
+    (path / ".venv").symlink_to(repository / ".venv")
+    made = Made(path)
+    made.make("all")
+    return made

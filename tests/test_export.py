@@ -30,7 +30,7 @@ print(json.dumps(answers))
 
 
 def exported(project):
-    return ran / "data/toy/smoke/export"
+    return project / "data/toy/smoke/export"
 
 
 def test_the_model_answers_in_a_process_that_has_only_tensorflow(ran):

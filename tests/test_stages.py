@@ -1,6 +1,7 @@
 """The run around the stages: killed anywhere, resumed, leaks refused."""
 
 import json
+import shutil
 
 import pytest
 
@@ -40,18 +41,20 @@ def test_a_second_run_finds_everything_fresh(whole, monkeypatch, capsys):
     ],
 )
 def test_a_killed_stage_is_not_taken_for_whole_and_ends_as_if_never_killed(
-    stage, kill, whole, project, toy_process
+    stage, kill, whole, ran, toy_process
 ):
-    killed = toy_process(project, kill=kill)
-    assert killed.returncode == -9
-    assert receipts.read(project / "data/toy/smoke" / stage) is None
-    again = toy_process(project)
+    remaining = STAGES[STAGES.index(stage) :]
+    for later in remaining:
+        shutil.rmtree(ran / "data/toy/smoke" / later)
+    assert toy_process(ran, stage, kill=kill).returncode == -9
+    assert receipts.read(ran / "data/toy/smoke" / stage) is None
+    again = toy_process(ran, *remaining)
     assert again.returncode == 0, again.stderr
     if stage == "train":
         assert "resuming after epoch" in again.stdout
     for compared in ("ingest", "preprocess", "train"):
-        assert outputs(project, compared) == outputs(whole, compared)
-    assert metrics(project)["model"] == metrics(whole)["model"]
+        assert outputs(ran, compared) == outputs(whole, compared)
+    assert metrics(ran)["model"] == metrics(whole)["model"]
 
 
 def metrics(project):

@@ -1,0 +1,94 @@
+"""What reruns after which edit, through Make itself on an application's smoke profile."""
+
+import re
+import subprocess
+
+import pytest
+
+from seqapps import app as contract
+from seqapps.app import STAGES
+
+pytestmark = pytest.mark.slow
+APP = contract.names()[0]
+
+
+def said(done):
+    """Stage -> what its line says, from the output of a make call."""
+    found = re.findall(rf"^{APP} (\w+): (fresh|stale: .*)$", done.stdout, re.M)
+    return dict(found)
+
+
+def test_help_names_every_application_stage_and_target(made):
+    text = made.make().stdout
+    for word in [*contract.names(), *STAGES, "predict", "status", "report", "test", "clean-<app>"]:
+        assert word in text, word
+
+
+def test_an_evaluate_parameter_reruns_evaluate_and_not_training(made):
+    done = made.make(f"{APP}-evaluate", "SET=evaluate.seed=99")
+    assert said(done) == {
+        "ingest": "fresh",
+        "preprocess": "fresh",
+        "train": "fresh",
+        "evaluate": "stale: evaluate.seed 0 -> 99",
+    }
+    assert said(made.make(f"{APP}-evaluate"))["evaluate"] == "stale: evaluate.seed 99 -> 0"
+
+
+def test_a_stage_target_stops_at_its_stage(made):
+    assert list(said(made.make(f"{APP}-preprocess"))) == ["ingest", "preprocess"]
+
+
+def test_status_tells_what_an_override_would_rerun(made):
+    lines = made.make("status", "SET=train.epochs=99").stdout.splitlines()
+    own = [line for line in lines if line.startswith(APP)]
+    assert "train.epochs" in own[2] and "stale" in own[2]
+    assert "fresh" in own[1] and "stale: train is stale" in own[4]
+
+
+def test_an_edited_comment_reruns_nothing_and_edited_code_names_its_module(made):
+    path = made.path / "seqapps" / APP / "evaluate.py"
+    text = path.read_text()
+    path.write_text(text + "\n# a remark\n")
+    assert "stale" not in made.make("status").stdout
+    path.write_text(text + "\nUNUSED = 1\n")
+    status = made.make("status").stdout
+    path.write_text(text)
+    assert re.search(rf"{APP} +train +fresh", status)
+    assert f"stale: code of seqapps.{APP}.evaluate changed" in status
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((f"{APP}-train", "SET=train.epoch=3"), "did you mean 'train.epochs'?"),
+        ((f"{APP}-train", "SET=train.epochs=0"), "train.epochs = 0"),
+        (("predict", f"APP={APP}", "INPUT=missing.txt"), "missing.txt: no such file or folder"),
+        (("predict", "APP=dnaa", "INPUT=x"), "no application 'dnaa'"),
+        (("predict",), "predict needs APP= and INPUT="),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_no_traceback(made, words, expected):
+    done = made.make(*words, check=False)
+    assert done.returncode != 0
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_missing_python_is_said_with_the_way_out(repository, tmp_path):
+    for name in ("Makefile", "requirements-cpu.lock"):
+        (tmp_path / name).write_text((repository / name).read_text())
+    (tmp_path / "pipelines/dna").mkdir(parents=True)
+    (tmp_path / "bin").mkdir()
+    for tool in ("bash", "make", "date", "sed", "expand"):
+        found = subprocess.run(["which", tool], capture_output=True, text=True).stdout.strip()
+        (tmp_path / "bin" / tool).symlink_to(found)
+    done = subprocess.run(
+        ["make", "status"],
+        cwd=tmp_path,
+        env={"PATH": str(tmp_path / "bin")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "python3.11 is missing: install Python 3.11" in done.stderr
