@@ -29,36 +29,36 @@ class Train(Table):
     batch_size: int = Field(ge=1)
     learning_rate: float = Field(gt=0, description="peak rate of Adam")
     schedule: Literal["constant", "cosine"] = "constant"
-    warmup_steps: int = Field(0, ge=0)
-    weight_decay: float = Field(0.0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     clip_norm: float = Field(gt=0, description="global gradient norm (Pascanu et al. 2013)")
     patience_epochs: int = Field(ge=1, description="epochs without a better monitor before a stop")
     monitor: str = "val_loss"
     monitor_direction: Literal["min", "max"] = "min"
     jit_compile: bool = True
-    steps_per_execution: int = Field(1, ge=1)
+    steps_per_execution: int = Field(default=1, ge=1)
     bucket_edges: tuple[int, ...] = ()
 
 
 class Evaluate(Table):
     """How the test split is judged."""
 
-    batch_size: int = Field(64, ge=1)
-    bootstrap_samples: int = Field(200, ge=20)
-    seed: int = Field(0, ge=0)
+    batch_size: int = Field(default=64, ge=1)
+    bootstrap_samples: int = Field(default=200, ge=20)
+    seed: int = Field(default=0, ge=0)
 
 
 class Export(Table):
     """When a model may leave the house."""
 
     gate: Literal["beat_baselines", "warn"] = "beat_baselines"
-    keep_versions: int = Field(3, ge=1)
+    keep_versions: int = Field(default=3, ge=1)
 
 
 class Predict(Table):
     """Options of `make predict`; not a stage, so never part of a stage's key."""
 
-    batch_size: int = Field(32, ge=1)
+    batch_size: int = Field(default=32, ge=1)
 
 
 def load(app: App, profile: str, overrides: list[str] | None = None, *, root: Path) -> Any:

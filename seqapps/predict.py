@@ -9,9 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from seqapps import export, records
+from seqapps import export, progress, records
 from seqapps.app import App, Skip, UserError
 
 
@@ -39,8 +37,7 @@ def run(app: App, params: Any, exported: Path, paths: list[Path], out: Path) -> 
     counts: Counter[str] = Counter()
     requests = _without_skips(app.requests(params, assets, paths), skipped)
     answered = _answered(function, requests, params.predict.batch_size, counts)
-    # The bar shows on a terminal only (disable=None).
-    rows = tqdm(answered, desc=f"{app.name} predict", unit=" rows", disable=None)
+    rows = progress.over(answered, what=f"{app.name} predict", unit="rows")
     written = app.render(params, assets, rows, out)
     del loaded
     for reason, count in sorted(skipped.items()):

@@ -40,6 +40,7 @@ SILENT = (
     "seqapps.config",
     "seqapps.tracking",
     "seqapps.report",
+    "seqapps.progress",
     "{app}.params",
 )
 """Modules that cannot change an output: their values are in the key, or they only report."""

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from seqapps import config, receipts, tracking
+from seqapps import config, progress, receipts, tracking
 from seqapps.app import STAGES, App, Item, Skip, UserError
 
 
@@ -86,9 +86,11 @@ def preprocess(
             skipped[skip.reason] += 1
             file.write(f"{skip.reason}\t{skip.key}\n")
 
+        total = sum(sizes.values())
         items = (entry for entry in app.index(params, raw) if isinstance(entry, Item))
-        workers = (os.cpu_count() or 1) if sum(sizes.values()) > records.ITEMS_PER_SHARD else 1
-        counts = records.write(app, params, items, places, workers=workers, on_skip=on_skip)
+        shown = progress.over(items, what=f"{app.name} preprocess", unit="examples", total=total)
+        workers = (os.cpu_count() or 1) if total > records.ITEMS_PER_SHARD else 1
+        counts = records.write(app, params, shown, places, workers=workers, on_skip=on_skip)
     for fold, place in places.items():
         receipts.write_json(
             place / "counts.json", {s: n for (f, s), n in counts.items() if f == fold}
@@ -188,7 +190,8 @@ def _survey(
     splits: dict[tuple[str, str], str] = {}
     with (out / "skipped.tsv").open("w") as file:
         file.write("reason\texample\n")
-        for entry in app.index(params, raw):
+        entries = app.index(params, raw)
+        for entry in progress.over(entries, what=f"{app.name} index", unit="examples"):
             if isinstance(entry, Skip):
                 skipped[entry.reason] += 1
                 file.write(f"{entry.reason}\t{entry.key}\n")

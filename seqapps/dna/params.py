@@ -19,13 +19,18 @@ class Ingest(config.Table):
         description="source = packages: transcription factors, one label each",
     )
     files: dict[FactorName, str | tuple[str, ...]] = Field(
-        {}, description="source = user: factor -> FASTA, BED, narrowPeak or DeepBind .seq.gz"
+        default={},
+        description="source = user: factor -> FASTA, BED, narrowPeak or DeepBind .seq.gz",
     )
-    genome: str | None = Field(None, description="source = user: FASTA that BED files refer to")
+    genome: str | None = Field(
+        default=None, description="source = user: FASTA that BED files refer to"
+    )
     bed_bp: int = Field(
         200, ge=20, description="source = user: cut around a BED line's middle or summit"
     )
-    sites_per_factor: int | None = Field(None, ge=10, description="at most this many, evenly taken")
+    sites_per_factor: int | None = Field(
+        default=None, ge=10, description="at most this many, evenly taken"
+    )
 
 
 class Preprocess(config.Table):
@@ -36,12 +41,14 @@ class Preprocess(config.Table):
     test_chromosomes: tuple[str, ...] = ("chr1", "chr8", "chr9")
     validation_chromosomes: tuple[str, ...] = ("chr7", "chr10")
     other_peaks: Literal["negative", "unknown"] = Field(
-        "negative", description="label of a site for the factors it was not measured for"
+        default="negative", description="label of a site for the factors it was not measured for"
     )
-    shuffles_per_site: int = Field(1, ge=1)
-    kmer_bp: int = Field(5, ge=1, le=8, description="k-mer length of the k-mer embeddings")
-    kmer_stride_bp: int = Field(2, ge=1)
-    embedding_dim: int = Field(32, ge=2, description="word2vec vectors fitted on train k-mers")
+    shuffles_per_site: int = Field(default=1, ge=1)
+    kmer_bp: int = Field(default=5, ge=1, le=8, description="k-mer length of the k-mer embeddings")
+    kmer_stride_bp: int = Field(default=2, ge=1)
+    embedding_dim: int = Field(
+        default=32, ge=2, description="word2vec vectors fitted on train k-mers"
+    )
     seed: int = Field(ge=0)
 
 
@@ -49,31 +56,45 @@ class Train(config.Train):
     """The network and its fitting."""
 
     kind: Literal["hybrid", "kegru", "conv"] = "hybrid"
-    embedding: Literal["onehot", "kmer"] = Field("onehot", description="first layer of hybrid")
-    filters: int = Field(64, ge=4)
-    kernel_bp: int = Field(15, ge=3)
-    pool_bp: int = Field(4, ge=1)
+    embedding: Literal["onehot", "kmer"] = Field(
+        default="onehot", description="first layer of hybrid"
+    )
+    filters: int = Field(default=64, ge=4)
+    kernel_bp: int = Field(default=15, ge=3)
+    pool_bp: int = Field(default=4, ge=1)
     cell: Literal["dense", "rnn", "gru", "lstm"] = "gru"
-    units: int = Field(32, ge=1)
-    layers: int = Field(1, ge=1)
+    units: int = Field(default=32, ge=1)
+    layers: int = Field(default=1, ge=1)
     bidirectional: bool = True
-    dropout: float = Field(0.2, ge=0, lt=1)
-    reverse_complement: bool = Field(True, description="half of the train windows, other strand")
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    reverse_complement: bool = Field(
+        default=True, description="half of the train windows, other strand"
+    )
+    conjoined: bool = Field(default=True, description="average both strands in training too")
+    balance_factors: bool = Field(
+        default=True, description="a factor's own rows weigh 1/F, however few"
+    )
 
 
 class Evaluate(config.Evaluate):
     """Baselines and motif search."""
 
-    kmer_bp: int = Field(6, ge=1, le=8, description="k-mer length of the logistic baseline")
-    gkm_svm_sites: int = Field(1500, ge=0, description="train sites per class; 0 leaves it out")
-    motif_sites: int = Field(60, ge=2, description="best-scored test sites per factor mutated")
+    kmer_bp: int = Field(default=6, ge=1, le=8, description="k-mer length of the logistic baseline")
+    gkm_svm_sites: int = Field(
+        default=1500, ge=0, description="train sites per class; 0 leaves it out"
+    )
+    motif_sites: int = Field(
+        default=60, ge=2, description="best-scored test sites per factor mutated"
+    )
 
 
 class Predict(config.Predict):
     """Options of `make predict`."""
 
-    genome: str | None = Field(None, description="FASTA that BED and VCF files refer to")
-    stride_bp: int = Field(50, ge=1, description="step between the windows of a long record")
+    genome: str | None = Field(default=None, description="FASTA that BED and VCF files refer to")
+    stride_bp: int = Field(
+        default=50, ge=1, description="step between the windows of a long record"
+    )
 
 
 class Params(config.Table):
