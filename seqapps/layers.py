@@ -71,6 +71,7 @@ class WithoutRecurrence(keras.layers.Layer):
 
     def __init__(self, units: int, bidirectional: bool, return_sequences: bool, **kwargs):
         super().__init__(**kwargs)
+        self.supports_masking = True
         self.directions = 2 if bidirectional else 1
         self.return_sequences = return_sequences
         self.dense = keras.layers.Dense(self.directions * units, activation="tanh")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +22,13 @@ def history(path: Path) -> list[dict[str, float]]:
 
 
 def numbers(values: dict[str, Any]) -> dict[str, float]:
-    """The numeric entries, nested names joined by dots; MLflow takes nothing else."""
+    """The numeric entries, nested names joined by dots; signs MLflow refuses in a name become _."""
     found: dict[str, float] = {}
     for name, value in values.items():
         if isinstance(value, dict):
             found |= {f"{name}.{inner}": v for inner, v in numbers(value).items()}
         elif isinstance(value, bool | int | float) and value == value:
-            found[name] = float(value)
+            found[re.sub(r"[^\w ./:-]", "_", name)] = float(value)
     return found
 
 
