@@ -40,6 +40,7 @@ def test_a_stage_target_stops_at_its_stage(made):
 
 
 def test_status_tells_what_an_override_would_rerun(made):
+    made.make(APP)
     lines = made.make("status", "SET=train.epochs=99").stdout.splitlines()
     own = [line for line in lines if line.startswith(APP)]
     assert "train.epochs" in own[2] and "stale" in own[2]
@@ -49,6 +50,7 @@ def test_status_tells_what_an_override_would_rerun(made):
 def test_an_edited_comment_reruns_nothing_and_edited_code_names_its_module(made):
     path = made.path / "seqapps" / APP / "evaluate.py"
     text = path.read_text()
+    made.make(APP)
     path.write_text(text + "\n# a remark\n")
     assert "stale" not in made.make("status").stdout
     path.write_text(text + "\nUNUSED = 1\n")

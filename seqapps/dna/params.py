@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from seqapps import config
 
@@ -14,7 +14,7 @@ class Ingest(config.Table):
 
     source: Literal["packages", "user"] = "packages"
     factors: tuple[Literal["oct4", "mafk", "ctcf", "tap73"], ...] = Field(
-        ("oct4", "mafk", "ctcf", "tap73"),
+        default=("oct4", "mafk", "ctcf", "tap73"),
         min_length=1,
         description="source = packages: transcription factors, one label each",
     )
@@ -26,11 +26,24 @@ class Ingest(config.Table):
         default=None, description="source = user: FASTA that BED files refer to"
     )
     bed_bp: int = Field(
-        200, ge=20, description="source = user: cut around a BED line's middle or summit"
+        default=200, ge=20, description="source = user: cut around a BED line's middle or summit"
     )
     sites_per_factor: int | None = Field(
         default=None, ge=10, description="at most this many, evenly taken"
     )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The factors in label order: those asked for, or the keys of the user's files."""
+        return tuple(self.files) if self.source == "user" else self.factors
+
+    @field_validator("factors")
+    @classmethod
+    def _in_listed_order(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        # Factors of the package that may be missing come last, so that a run which got fewer
+        # factors has the first ones.
+        listed = ("oct4", "mafk", "ctcf", "tap73")
+        return tuple(sorted(value, key=listed.index))
 
 
 class Preprocess(config.Table):
@@ -62,6 +75,10 @@ class Train(config.Train):
     filters: int = Field(default=64, ge=4)
     kernel_bp: int = Field(default=15, ge=3)
     pool_bp: int = Field(default=4, ge=1)
+    word_filters: int = Field(
+        default=0, ge=0, description="hybrid: short filters averaged over the window; 0 = none"
+    )
+    word_bp: int = Field(default=9, ge=2)
     cell: Literal["dense", "rnn", "gru", "lstm"] = "gru"
     units: int = Field(default=32, ge=1)
     layers: int = Field(default=1, ge=1)

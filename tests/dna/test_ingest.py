@@ -254,3 +254,10 @@ def test_bed_without_a_genome_says_which_setting_to_give(home):
     (home / "x.bed").write_text("a\t0\t2\n")
     with pytest.raises(UserError, match="ingest.genome"):
         user(home, "x.bed")
+
+
+def test_factors_are_labelled_in_the_listed_order_and_a_users_in_the_order_of_his_files():
+    asked = Ingest(factors=("tap73", "oct4"))
+    assert asked.names == ("oct4", "tap73")
+    own = Ingest(source="user", files={"tal1": "t.fa", "gata1": "g.fa"})
+    assert own.names == ("tal1", "gata1")

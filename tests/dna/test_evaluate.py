@@ -1,0 +1,316 @@
+import json
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from gkmsvm.gram import compute_gram
+from gkmsvm.kernels.direct import DirectGkmKernel
+from gkmsvm.train import _to_onehot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from seqapps.app import Evaluation
+from seqapps.dna import evaluate, motifs, rivals
+
+NAMES = ("a", "b")
+PARAMS = SimpleNamespace(ingest=SimpleNamespace(names=NAMES))
+
+
+def objects(*values):
+    column = np.empty(len(values), object)
+    column[:] = values
+    return column
+
+
+# Two sites of a, two of its shuffles, then one of each for b.
+TRUTH = {
+    "labels": np.array([[1, 0], [1, 0], [0, 0], [0, 0], [0, 1], [0, 0]], np.float32),
+    "kind": objects("site", "site", "shuffle", "shuffle", "site", "shuffle"),
+    "factor": np.array([0, 0, 0, 0, 1, 1]),
+}
+RESPONSE = {
+    "probability": np.array(
+        [[0.9, 0.1], [0.4, 0.2], [0.6, 0.1], [0.1, 0.1], [0.5, 0.8], [0.2, 0.8]], np.float32
+    )
+}
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order():
+    assert evaluate.auroc([1, 0, 1, 0], [0.9, 0.8, 0.4, 0.1]) == 0.75
+    assert evaluate.auroc([1, 0], [0.5, 0.5]) == 0.5
+    assert np.isnan(evaluate.auroc([1, 1], [0.5, 0.4]))
+
+
+def test_auprc_weights_precision_by_the_recall_it_adds():
+    assert evaluate.auprc([1, 0, 1, 0], [0.9, 0.8, 0.4, 0.1]) == pytest.approx(0.5 + 0.5 * 2 / 3)
+    assert evaluate.auprc([1, 0, 0], [0.5, 0.5, 0.5]) == pytest.approx(1 / 3)
+    assert np.isnan(evaluate.auprc([0, 0], [0.5, 0.4]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=30))
+def test_areas_are_those_of_scikit_learn(rows):
+    bound, chance = np.array([b for b, _ in rows]), np.array([c / 5 for _, c in rows])
+    if bound.all() or not bound.any():
+        return
+    assert evaluate.auroc(bound, chance) == pytest.approx(roc_auc_score(bound, chance))
+    assert evaluate.auprc(bound, chance) == pytest.approx(average_precision_score(bound, chance))
+
+
+def test_the_two_tasks_are_scored_on_their_own_rows():
+    found = evaluate.score(PARAMS, TRUTH, RESPONSE)
+    # a against its shuffles: .9 beats both, .4 beats one; b's pair is a tie.
+    assert found["auroc_shuffles.a"] == 0.75
+    assert found["auroc_shuffles.b"] == 0.5
+    assert found["auroc_shuffles"] == 0.625
+    # a against b's site (.5): .9 wins, .4 loses; b against a's sites wins both.
+    assert found["auroc_peaks.a"] == 0.5
+    assert found["auroc_peaks.b"] == 1.0
+    assert found["auprc_shuffles.a"] == pytest.approx(0.5 + 0.5 * 2 / 3)
+
+
+def test_cross_entropy_and_accuracy_leave_unknown_labels_out():
+    labels = np.array([[1, -1], [0, 1]], np.float32)
+    found = evaluate.over_all(labels, np.array([[0.8, 0.9], [0.4, 0.3]]))
+    assert found["bce"] == pytest.approx(-np.mean(np.log([0.8, 0.6, 0.3])))
+    assert found["accuracy"] == pytest.approx(2 / 3)
+
+
+def test_a_draw_without_a_class_leaves_that_factor_out():
+    rows = np.array([0, 1, 2, 3, 4])
+    drawn = {name: values[rows] for name, values in TRUTH.items()}
+    found = evaluate.score(PARAMS, drawn, {"probability": RESPONSE["probability"][rows]})
+    assert found["auroc_shuffles"] == found["auroc_shuffles.a"] == 0.75
+    assert "auroc_shuffles.b" not in found
+
+
+def test_a_lone_factor_has_no_peak_task():
+    rows = TRUTH["factor"] == 0
+    truth = {name: values[rows] for name, values in TRUTH.items()} | {
+        "labels": TRUTH["labels"][rows, :1]
+    }
+    found = evaluate.score(PARAMS, truth, {"probability": RESPONSE["probability"][rows, :1]})
+    assert found["auroc_shuffles"] == 0.75
+    assert not [name for name in found if "peaks" in name]
+
+
+def test_given_negatives_count_as_a_factors_own_rows():
+    truth = TRUTH | {"kind": objects("site", "site", "given", "given", "site", "given")}
+    truth["labels"] = np.array([[1, 0], [1, 0], [0, -1], [0, -1], [0, 1], [-1, 0]], np.float32)
+    assert evaluate.score(PARAMS, truth, RESPONSE)["auroc_shuffles"] == 0.625
+
+
+def test_cross_factor_control_answers_with_the_next_factors_column():
+    evaluation = SimpleNamespace(response={"probability": np.array([[1.0, 2, 3]])})
+    found = evaluate.controls(evaluation)["cross_factor"]["probability"]
+    assert found.tolist() == [[2, 3, 1]]
+    lone = SimpleNamespace(response={"probability": np.array([[1.0]])})
+    assert evaluate.controls(lone) == {}
+
+
+def test_kmer_counts_take_both_strands_as_one():
+    bases = rivals.codes(["AACCG", "CGGTT", "AACNG"], 5)
+    found = rivals.kmer_counts(bases, 2).toarray()
+    # AA AC CC CG once each; the reverse complement has TT GT GG CG, which are the same.
+    np.testing.assert_allclose(found[0][[0, 1, 5, 6]], 0.5)
+    np.testing.assert_allclose(found[1], found[0])
+    # What holds an N is not counted.
+    np.testing.assert_allclose(found[2][[0, 1]], np.sqrt(0.5), rtol=1e-6)
+
+
+def test_gapped_kmer_counts_make_the_kernel_of_gkmsvm():
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("ACGT"), 30)) for _ in range(6)]
+    wanted = compute_gram(DirectGkmKernel(6, 4), _to_onehot(texts))
+    counts = rivals.gapped_kmer_counts(rivals.codes(texts, 30), 6, 4)
+    np.testing.assert_allclose((counts @ counts.T).toarray(), wanted, atol=1e-5)
+
+
+def test_rows_are_the_middle_of_at_most_so_many_records(monkeypatch):
+    records = [
+        {
+            "sequence": b"A" + base + b"A",
+            "labels": np.array([number], np.float32),
+            "factor": 0,
+            "kind": b"site",
+        }
+        for number, base in enumerate((b"A", b"C", b"G", b"T", b"N"))
+    ]
+    found = rivals.rows(iter(records), 1, seed=0)
+    assert found["bases"].ravel().tolist() == [0, 1, 2, 3, 4]
+    monkeypatch.setattr(rivals, "TRAIN_ROWS", 3)
+    drawn = [rivals.rows(iter(records), 1, seed=s)["labels"].ravel().tolist() for s in range(40)]
+    assert {len(one) for one in drawn} == {3}
+    assert {number for one in drawn for number in one} == {0, 1, 2, 3, 4}
+
+
+def test_a_hit_is_the_best_sum_over_places_and_strands():
+    matrix = np.array([[1, -1], [0, 5], [0, 0], [-2, 0]], np.float32)  # A then C is worth 6
+    bases = rivals.one_hot(rivals.codes(["TTACTT", "GGGTGG", "NNNNNN"], 6))
+    # GT is AC on the other strand; an N is worth nothing.
+    assert motifs.best_hits(bases, [matrix]).ravel().tolist() == [6, 6, 0]
+
+
+def test_hits_of_matrices_of_several_lengths_keep_their_order():
+    long, short = np.ones((4, 3), np.float32), np.ones((4, 2), np.float32)
+    bases = rivals.one_hot(rivals.codes(["ACGT"], 4))
+    assert motifs.best_hits(bases, [long, short, long]).tolist() == [[3, 2, 3]]
+
+
+def planted(count=12, word="GACAGAAC", length=40, seed=0):
+    """One-hot sequences that hold a word once, on either strand, and effects that say so."""
+    rng = np.random.default_rng(seed)
+    texts, starts = [], []
+    for number in range(count):
+        here = word if number % 2 else word.translate(str.maketrans("ACGT", "TGCA"))[::-1]
+        start = int(rng.integers(0, length - 7))
+        text = "".join(rng.choice(list("ACGT"), length))
+        texts.append(text[:start] + here + text[start + len(word) :])
+        starts.append(start)
+    bases = rivals.one_hot(rivals.codes(texts, length))
+    effect = rng.normal(scale=0.01, size=bases.shape) * (1 - bases)
+    for row, start in enumerate(starts):
+        effect[row, start : start + len(word)] -= 2 * (1 - bases[row, start : start + len(word)])
+    return bases, effect
+
+
+def test_a_planted_word_is_recovered_whatever_its_place_and_strand():
+    found = motifs.recover(*planted())
+    letters = "".join("ACGT"[i] for i in found.frequencies.argmax(axis=0))
+    assert letters in ("GACAGAAC", "GTTCTGTC")
+    assert (found.frequencies.max(axis=0) > 0.9).all()
+    np.testing.assert_allclose(found.contribution.sum(axis=1), 2, atol=0.1)
+
+
+def library(count=40, seed=0):
+    rng = np.random.default_rng(seed)
+    known = {
+        f"X{number}": {
+            "name": f"X{number}",
+            "family": "none",
+            "matrix": rng.dirichlet([0.5] * 4, size=8).T * 20,
+        }
+        for number in range(count)
+    }
+    inner = np.array([[0, 0, 9, 0, 9, 0, 0, 0], [9, 0, 0, 0, 0, 0, 0, 9], [0, 9, 0, 0, 0, 0, 9, 0]])
+    counts = np.vstack([inner, 9 - inner.sum(axis=0)])
+    return known | {"MA1.1": {"name": "POU5F1", "family": "POU domain factors", "matrix": counts}}
+
+
+@pytest.mark.parametrize("turn", [False, True])
+@pytest.mark.parametrize("cut", [slice(0, 8), slice(2, 8), slice(0, 6)])
+def test_the_nearest_matrix_is_found_on_either_strand_and_laid_where_it_fits(turn, cut):
+    known = library()
+    wanted = motifs.frequencies(known["MA1.1"]["matrix"])
+    frequencies = wanted[::-1, ::-1] if turn else wanted
+    motif = motifs.Motif(frequencies[:, cut], np.ones((cut.stop - cut.start, 4)))
+    match = motifs.nearest(motif, known)
+    assert (match.id, match.name) == ("MA1.1", "POU5F1")
+    assert match.q < 0.01
+    assert match.start == -cut.start
+    np.testing.assert_allclose(match.frequencies, frequencies)
+
+
+def test_a_match_is_in_the_family_by_family_or_name_and_only_if_significant():
+    families = "POU domain factors::SOX-related factors"
+    match = motifs.Match("MA1.1", "Pou5f1::Sox2", families, 1e-3, 0, np.ones((4, 2)))
+    assert motifs.in_family("oct4", match) is True
+    assert motifs.in_family("oct4", replace(match, q=0.2)) is False
+    assert motifs.in_family("mafk", match) is False
+    assert motifs.in_family("ctcf", replace(match, name="CTCFL")) is True
+    assert motifs.in_family("my_factor", match) is None
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory):
+    """Two factors whose words stand in their sites, and a network that knows the words."""
+    folder = tmp_path_factory.mktemp("dna")
+    facts = {"factors": list(NAMES), "window_bp": 40, "kmer_bp": 3, "kmer_stride_bp": 1}
+    (folder / "assets.json").write_text(json.dumps(facts))
+    known = {n: e | {"matrix": np.asarray(e["matrix"]).tolist()} for n, e in library().items()}
+    (folder / "jaspar.json").write_text(json.dumps(known))
+    words = ("CGAGACTG", "CTTTCCCA")
+    rng = np.random.default_rng(1)
+
+    def record(number):
+        factor, site = number % 2, number // 2 % 2 == 0
+        text = "".join(rng.choice(list("ACGT"), 40))
+        text = text[:9] + words[factor] + text[17:] if site else text
+        return {
+            "sequence": text.encode(),
+            "labels": np.eye(2, dtype=np.float32)[factor] * site,
+            "kind": b"site" if site else b"shuffle",
+            "factor": factor,
+        }
+
+    def chances(columns):
+        return np.array([[0.9 if w in s else 0.1 for w in words] for s in columns["sequence"]])
+
+    def call(fold, endpoint, columns):
+        effect = np.zeros((len(columns["sequence"]), 40, 4, 2), np.float32)
+        for row, text in enumerate(columns["sequence"]):
+            for number, word in enumerate(words):
+                if (start := text.find(word)) >= 0:
+                    effect[row, start : start + 8, :, number] = -3
+        bases = rivals.one_hot(rivals.codes(columns["sequence"], 40))
+        return {"effect": effect * (1 - bases[..., None])}
+
+    train, rows = [record(n) for n in range(200)], [record(n) for n in range(40)]
+    truth = {
+        "sequence": objects(*(row["sequence"].decode() for row in rows)),
+        "labels": np.stack([row["labels"] for row in rows]),
+        "kind": objects(*(row["kind"].decode() for row in rows)),
+        "factor": np.array([row["factor"] for row in rows]),
+        "fold": objects(*["all"] * 40),
+    }
+    table = SimpleNamespace(kmer_bp=4, gkm_svm_sites=50, motif_sites=5, seed=0)
+    return Evaluation(
+        params=SimpleNamespace(ingest=PARAMS.ingest, evaluate=table),
+        raw=folder,
+        folds=("all",),
+        assets=lambda fold: folder,
+        records=lambda split, fold: iter(train),
+        truth=truth,
+        response={"probability": chances(truth)},
+        ask=None,
+        call=call,
+        history={},
+    )
+
+
+def test_rivals_learn_a_planted_word_and_gc_does_not(evaluation):
+    found = evaluate.baselines(evaluation)
+    assert list(found) == ["gc", "kmer", "kmer_peaks", "pwm", "gkm_svm"]
+    areas = {
+        name: evaluate.score(PARAMS, evaluation.truth, answer)["auroc_shuffles"]
+        for name, answer in found.items()
+    }
+    assert all(answer["probability"].shape == (40, 2) for answer in found.values())
+    assert areas["kmer"] > 0.9
+    assert areas["kmer_peaks"] > 0.9
+    assert areas["gkm_svm"] > 0.9
+    assert areas["gc"] < 0.8
+
+
+def test_without_sites_the_gapped_kmer_svm_is_left_out(evaluation):
+    table = SimpleNamespace(kmer_bp=2, gkm_svm_sites=0, seed=0)
+    params = SimpleNamespace(ingest=PARAMS.ingest, evaluate=table)
+    assert "gkm_svm" not in evaluate.baselines(replace(evaluation, params=params))
+
+
+def test_motifs_of_the_best_sites_are_compared_and_drawn(evaluation):
+    metrics, findings = evaluate.measure(evaluation)
+    assert set(metrics) == {"tomtom_q.a", "tomtom_q.b"}
+    assert [finding["sites"] for finding in findings] == [5, 5]
+    drawn = dict(evaluate.figures(evaluation, findings))
+    assert sorted(drawn) == [
+        "calibration",
+        "logo_a",
+        "logo_b",
+        "precision_recall_peaks",
+        "precision_recall_shuffles",
+        "roc_peaks",
+        "roc_shuffles",
+    ]
