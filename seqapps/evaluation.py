@@ -161,10 +161,10 @@ def _judge(
     metric, direction = app.headline
 
     def score(response: Columns) -> dict[str, float]:
-        return {name: round(float(v), 6) for name, v in app.score(params, truth, response).items()}
+        return _short(app.score(params, truth, response))
 
     first, *others = app.evaluated
-    model = score(answers[first]) | {name: round(float(v), 6) for name, v in more.items()}
+    model = score(answers[first]) | _short(more)
     for endpoint in others:
         model |= {f"{endpoint}.{name}": value for name, value in score(answers[endpoint]).items()}
     low, high = metrics.bootstrap(
@@ -187,7 +187,7 @@ def _judge(
             "metric": metric,
             "direction": direction,
             "value": model[metric],
-            "interval95": [round(low, 6), round(high, 6)],
+            "interval95": list(_short({"low": low, "high": high}).values()),
         },
         "model": model,
         "baselines": baselines,
@@ -196,6 +196,10 @@ def _judge(
             app.better(model[metric], than=values[metric]) for values in baselines.values()
         ),
     }
+
+
+def _short(values: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{float(value):.6g}") for name, value in values.items()}
 
 
 def _controls(app: App, evaluation: Evaluation) -> dict[str, Columns]:

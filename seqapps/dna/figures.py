@@ -90,7 +90,7 @@ def calibration(names: list[str], rows: Rows) -> Figure:
             kept = [members for members in kept if members.sum() >= FEWEST_ROWS]
             means = [[values[members].mean() for members in kept] for values in (chance, bound)]
             colour = colours[number % len(colours)]
-            panel.plot(*means, marker="o", markersize=4, color=colour, label=name)
+            panel.plot(*means, "o--", linewidth=0.7, markersize=6, color=colour, label=name)
         panel.set_xlabel("mean probability of the group")
         panel.set_ylabel("share of sites in the group")
         panel.legend()
