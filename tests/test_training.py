@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seqapps import config, stages, training
+from seqapps import config, report, stages, training
 from seqapps.app import UserError
 from tests.toy import APP
 
@@ -35,7 +35,7 @@ def test_an_unknown_monitor_lists_what_is_reported(project, prepared):
 def test_training_stops_after_its_patience_and_keeps_the_best_weights(project, prepared):
     words = ("train.epochs=30", "train.patience_epochs=2", "train.learning_rate=0.3")
     counts = fit(project, prepared, project / "t", *words)
-    rows = training.report.history(project / "t/history.csv")
+    rows = report.history(project / "t/history.csv")
     values = [row["val_loss"] for row in rows]
     assert counts["epochs"] == len(rows) == counts["best_epoch"] + 2 < 30
     assert np.argmin(values) + 1 == counts["best_epoch"]
