@@ -1,0 +1,20 @@
+"""Daily prices: tomorrow's close and tomorrow's volatility from a window of OHLCV rows."""
+
+from seqapps.app import App, Feature
+from seqapps.finance.params import Params
+
+APP = App(
+    title="Finance: next day's close and volatility",
+    package=__name__,
+    params=Params,
+    features={
+        "window": Feature("float32", (None, 5)),  # OHLCV rows up to the day of the forecast
+        "next": Feature("float32", (5,)),  # the row that is to be forecast
+        "leaky": Feature("float32", (None, 5)),  # window denoised with its future, or no rows
+        "symbol": Feature("string"),
+        "date": Feature("string"),  # of the last row of the window
+        "target_date": Feature("string"),
+    },
+    headline=("qlike", "min"),
+    resample="group",
+)
