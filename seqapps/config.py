@@ -125,7 +125,8 @@ def _explain(app: App, problem: Any) -> str:
         return f"unknown key '{name}'; {nearest(name, _known(app, place))}"
     if problem["type"] == "missing":
         return f"'{name}' is missing"
-    return f"{name} = {problem['input']!r}: {problem['msg'].lower()}"
+    given = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+    return f"{name}{given}: {problem['msg'].lower()}"
 
 
 def _known(app: App, place: list[str]) -> list[str]:
