@@ -24,11 +24,12 @@ def history(path: Path) -> list[dict[str, float]]:
 def numbers(values: dict[str, Any]) -> dict[str, float]:
     """The numeric entries, nested names joined by dots; signs MLflow refuses in a name become _."""
     found: dict[str, float] = {}
-    for name, value in values.items():
+    for raw, value in values.items():
+        name = re.sub(r"[^\w ./:-]", "_", raw)
         if isinstance(value, dict):
             found |= {f"{name}.{inner}": v for inner, v in numbers(value).items()}
         elif isinstance(value, bool | int | float) and value == value:
-            found[re.sub(r"[^\w ./:-]", "_", name)] = float(value)
+            found[name] = float(value)
     return found
 
 

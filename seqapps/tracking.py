@@ -200,9 +200,7 @@ def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
     values = files.numbers(report["model"])
     values |= {f"{metric}.low95": low, f"{metric}.high95": high}
     values["beats_baselines"] = float(report["beats_baselines"])
-    for kind in ("baselines", "controls"):
-        for name, scores in report[kind].items():
-            values |= {f"{kind}.{name}.{m}": v for m, v in files.numbers(scores).items()}
+    values |= files.numbers({kind: report[kind] for kind in ("baselines", "controls")})
     client = mlflow.MlflowClient()
     card = files.card(run.app, report)
     for run_id in (run.run_id, run.parent_id):

@@ -18,8 +18,8 @@ METRICS = {
 
 
 def test_numbers_are_flat_and_named_as_mlflow_allows():
-    values = {"a": {"skipped: x (y, z)": 3}, "text": "no", "ok": True, "nan": float("nan")}
-    assert report.numbers(values) == {"a.skipped: x _y_ z_": 3.0, "ok": 1.0}
+    values = {"a+b": {"skipped: x (y, z)": 3}, "text": "no", "ok": True, "nan": float("nan")}
+    assert report.numbers(values) == {"a_b.skipped: x _y_ z_": 3.0, "ok": 1.0}
 
 
 def test_scores_show_the_headline_metric_and_its_parts_for_all_rivals():
