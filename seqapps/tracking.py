@@ -20,6 +20,8 @@ from seqapps.app import App
 from seqapps.receipts import read, write_json
 
 MARK = "tracked.json"
+NOTE_CHARACTERS = 8000
+"""MLflow cuts a run's note there, and warns; the whole card is the artifact `card.md`."""
 PIPELINE = "SEQAPPS_PIPELINE"
 """Environment variable that holds the name of this call of Make: stages of one call share it."""
 
@@ -49,6 +51,7 @@ class StageRun:
         if self.run_id and not self.problem:
             self._try(lambda: self._log(folder, params))
         if self.problem:
+            self._try(lambda: self._close("FAILED"))
             print(
                 f"{self.app.name} {self.stage}: not logged to MLflow ({self.problem}); parameters, "
                 "metrics and figures will be logged by the next call",
@@ -118,7 +121,8 @@ class StageRun:
         try:
             action()
         except Exception as error:  # whatever MLflow raises must not cost a training
-            self.problem = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            said = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+            self.problem = self.problem or said
 
 
 def catch_up(app: App, profile: str, stage: str, folder: Path, params: Any, root: Path) -> None:
@@ -205,7 +209,7 @@ def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
     card = files.card(run.app, report)
     for run_id in (run.run_id, run.parent_id):
         mlflow.log_metrics(values, run_id=run_id)
-        client.set_tag(run_id, "mlflow.note.content", card)
+        client.set_tag(run_id, "mlflow.note.content", card[:NOTE_CHARACTERS])
         client.log_artifacts(run_id, str(folder / "figures"), "figures")
         client.log_text(run_id, card, "card.md")
         for name in (files.METRICS, files.PREDICTIONS):

@@ -101,3 +101,13 @@ def test_a_stage_that_fails_ends_its_run_as_failed(store, monkeypatch):
     with pytest.raises(RuntimeError):
         stages.run(APP, "ingest", "smoke", root=store)
     assert {run.info.status for run in runs(store)[0].values()} == {"FAILED"}
+
+
+def test_a_run_that_could_not_be_logged_whole_is_not_left_running(store, monkeypatch, capsys):
+    def broken(*_):
+        raise ValueError("name refused")
+
+    monkeypatch.setitem(tracking.LOG, "ingest", broken)
+    stages.run(APP, "ingest", "smoke", root=store)
+    assert "not logged to MLflow (ValueError: name refused)" in capsys.readouterr().out
+    assert {run.info.status for run in runs(store)[0].values()} == {"FAILED"}
