@@ -24,8 +24,7 @@ def demonstration(raw: Path, params: Any) -> dict[str, dict[str, dict[str, float
         logs = np.log(table["close"].to_numpy())
         for mode in MODES:
             parts = [
-                _walk(table.index, logs, denoised(logs, mode), fold)
-                for fold in protocol.folds(params.preprocess)
+                _walk(table.index, logs, mode, fold) for fold in protocol.folds(params.preprocess)
             ]
             change, said = np.concatenate(parts, axis=1)
             if len(change):
@@ -38,23 +37,30 @@ def demonstration(raw: Path, params: Any) -> dict[str, dict[str, dict[str, float
     return found
 
 
-def denoised(logs: np.ndarray, mode: str) -> np.ndarray:
-    """Log closes (N,) as a mode shows them."""
-    limit = wavelet.threshold(logs)
+def denoised(logs: np.ndarray, mode: str, train: np.ndarray) -> np.ndarray:
+    """Log closes (N,) as a mode shows them.
+
+    Args:
+        logs: (N,).
+        mode: "causal" takes its threshold from the train days alone, "full_leaky" from all days.
+        train: the places of the train days, in order.
+    """
     if mode == "none":
         return logs
     if mode == "full_leaky":
-        return wavelet.full_leaky(logs[:, None], limit)[:, 0]
+        return wavelet.full_leaky(logs[:, None], wavelet.threshold(logs))[:, 0]
+    limit = wavelet.threshold(logs[train])
     return wavelet.causal(tf.constant(logs[None, :, None]), limit).numpy()[0, :, 0]
 
 
-def _walk(dates: Any, logs: np.ndarray, seen: np.ndarray, fold: protocol.Fold) -> np.ndarray:
+def _walk(dates: Any, logs: np.ndarray, mode: str, fold: protocol.Fold) -> np.ndarray:
     """The test block's log returns and those forecast, (2, days)."""
     splits = fold.splits(dates)
     train, test = (np.flatnonzero(splits == name) for name in ("train", "test"))
     train, test = train[train >= LAGS], test[test >= LAGS]
     if len(train) < 10 * LAGS or not len(test):
         return np.zeros((2, 0))
+    seen = denoised(logs, mode, train)
     design = np.stack([np.ones(len(logs)), *(np.roll(seen, lag) for lag in range(LAGS))], axis=1)
     # Learns and speaks of levels, as the paper's networks do.
     slopes, *_ = np.linalg.lstsq(design[train], logs[train + 1], rcond=None)

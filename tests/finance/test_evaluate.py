@@ -96,6 +96,14 @@ def test_only_the_leaking_mode_finds_the_direction_of_a_random_walk(tmp_path):
     assert found["full_leaky"]["return_per_year"] > 0.4
 
 
+def test_only_the_leaking_mode_shows_a_past_day_otherwise_when_later_closes_change():
+    logs = np.log(walk(400)["close"].to_numpy())
+    train, later = np.arange(300), logs + np.where(np.arange(400) > 349, 0.1, 0.0)
+    for mode in leak.MODES:
+        seen, moved = (leak.denoised(values, mode, train)[:350] for values in (logs, later))
+        assert (seen == moved).all() == (mode != "full_leaky"), mode
+
+
 def forecast(truth, middle=0.0):
     quantiles = middle + np.tile(np.array([-0.02, -0.01, 0.0, 0.01, 0.02]), (len(truth["key"]), 1))
     return {"log_return_quantiles": quantiles, "variance": evaluate.variances(truth)}
