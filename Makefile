@@ -62,7 +62,7 @@ predict: .venv/ready ## answers for your files: APP= INPUT= [OUT=] and the appli
 ui: .venv/ready ## MLflow on mlruns/, this machine only [PORT=5000]
 	@$(RUN) ui --port $(PORT)
 
-report: .venv/ready ## the README's result table from metrics.json
+report: .venv/ready ## result tables of README and cards from metrics.json [PROFILE=]
 	@$(RUN) report --profile $(PROFILE)
 
 test: .venv/ready ## all tests

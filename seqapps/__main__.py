@@ -50,7 +50,9 @@ def _run(words: list[str], root: Path) -> int:
     if options.what == "report":
         from seqapps import report
 
-        print(report.write(root, options.profile))
+        pages = [str(page.relative_to(root)) for page in report.write(root, options.profile)]
+        print(report.results(root, options.profile))
+        print(f"report: {options.profile}: {', '.join(pages) or 'no page has its marks'}")
         return 0
     if options.what == "ui":
         from seqapps import tracking

@@ -111,6 +111,8 @@ class App:
     evaluated: tuple[str, ...] = ("serving_default",)
     """Endpoints evaluate calls; the first gives the headline, the others prefixed rows. A test
     record's features that carry an endpoint input's name are its request."""
+    reported: tuple[str, ...] = ()
+    """Metrics shown in tables, after the headline metric and its parts (`metric.part`)."""
     resample: Literal["row", "group"] = "row"
     """What the bootstrap interval draws: test rows, or whole leak groups."""
     bucket_by: str | None = None

@@ -34,6 +34,15 @@ ROOTS = {
 }
 """The modules whose code, and whatever of seqapps they import, decides a stage's output."""
 
+FACTS = {
+    "ingest": (),
+    "preprocess": ("features",),
+    "train": ("features", "bucket_by"),
+    "evaluate": ("features", "headline", "evaluated", "resample"),
+    "export": ("features", "headline", "evaluated"),
+}
+"""What of `APP` decides a stage's output; its other facts are words for people."""
+
 SILENT = (
     "seqapps",
     "seqapps.app",
@@ -41,6 +50,7 @@ SILENT = (
     "seqapps.tracking",
     "seqapps.report",
     "seqapps.progress",
+    "{app}",
     "{app}.params",
 )
 """Modules that cannot change an output: their values are in the key, or they only report."""
@@ -60,7 +70,7 @@ def wanted(app: App, profile: str, stage: str, params: Any, *, root: Path) -> di
             earlier: _outputs_digest(root / "data" / app.name / profile / earlier)
             for earlier in STAGES[: STAGES.index(stage)]
         },
-        "code": code(app.package, stage),
+        "code": code(app.package, stage) | {"facts of the application": facts(app, stage)},
         "versions": versions(),
     }
 
@@ -174,10 +184,16 @@ def versions() -> dict[str, str]:
     return found
 
 
+def facts(app: App, stage: str) -> str:
+    """A digest of the facts in `APP` that decide the stage's output."""
+    found = {name: getattr(app, name) for name in FACTS[stage]}
+    return hashlib.sha256(repr(found).encode()).hexdigest()[:16]
+
+
 def code(package: str, stage: str) -> dict[str, str]:
     """`{module: digest}` of all the code of seqapps that decides the stage's output."""
     silent = {name.format(app=package) for name in SILENT}
-    pending = [name.format(app=package) for name in ROOTS[stage]] + [package]
+    pending = [name.format(app=package) for name in ROOTS[stage]]
     found: dict[str, str] = {}
     while pending:
         name = pending.pop()

@@ -12,7 +12,8 @@ from seqapps.app import App
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
 HISTORY = "history.csv"
-BEGIN, END = "<!-- results: made by make report -->", "<!-- end of results -->"
+BEGIN = "<!-- results of {profile}: made by make report -->"
+END = "<!-- end of results -->"
 
 
 def history(path: Path) -> list[dict[str, float]]:
@@ -36,23 +37,31 @@ def numbers(values: dict[str, Any]) -> dict[str, float]:
 def card(app: App, report: dict[str, Any]) -> str:
     """The model card: the application's README with this run's scores, in Markdown."""
     text = (app.folder / "README.md").read_text()
-    return f"{text.rstrip()}\n\n## Scores of this run ({report['profile']})\n\n{scores(report)}\n"
+    title = f"## Scores of this run ({report['profile']})"
+    return f"{text.rstrip()}\n\n{title}\n\n{scores(app, report)}\n"
 
 
-def scores(report: dict[str, Any]) -> str:
-    """A Markdown table: model, baselines and controls by the headline metric and its parts."""
+def scores(app: App, report: dict[str, Any]) -> str:
+    """The tables of a run, in Markdown: its rivals side by side, then those `measure` made.
+
+    The first has a column for the headline metric, its parts and `app.reported`; its rows are the
+    model, whatever else the metrics name as `row.metric` (another endpoint, a network beside the
+    shipped one), the baselines and the controls. Metrics named `table.row.column` fill one table
+    for each first word.
+    """
     headline = report["headline"]
-    metric = headline["metric"]
-    low, high = headline["interval95"]
-    names = [n for n in report["model"] if n.split(".")[0] == metric]
-    lines = [
-        "| | " + " | ".join(names) + " |",
-        "|---" * (len(names) + 1) + "|",
-        _row(f"**model** ({metric} 95 % {low:.3f}..{high:.3f})", report["model"], names),
-    ]
-    lines += [_row(name, values, names) for name, values in report["baselines"].items()]
-    lines += [_row(f"control: {n}", values, names) for n, values in report["controls"].items()]
-    return "\n".join(lines)
+    metric, values = headline["metric"], report["model"]
+    low, high = (_number(bound) for bound in headline["interval95"])
+    columns = [name for name in values if name.split(".")[0] == metric]
+    columns += [name for name in app.reported if name in values]
+    rows = {f"**model** ({metric} 95 % {low}..{high})": values}
+    rows |= _beside(values, columns) | report["baselines"]
+    rows |= {f"control: {name}": found for name, found in report["controls"].items()}
+    parts = [_table(rows, columns)]
+    for name, cells in _tables(values).items():
+        heads = list(dict.fromkeys(column for row in cells.values() for column in row))
+        parts.append(f"`{name}`:\n\n{_table(cells, heads)}")
+    return "\n\n".join(parts)
 
 
 def results(root: Path, profile: str) -> str:
@@ -68,20 +77,67 @@ def results(root: Path, profile: str) -> str:
     return "\n".join(lines)
 
 
-def write(root: Path, profile: str) -> str:
-    """Puts the result table between its marks in README.md and returns it."""
-    readme = root / "README.md"
-    text = readme.read_text()
-    table = results(root, profile)
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    readme.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}")
-    return table
+def write(root: Path, profile: str) -> list[Path]:
+    """Puts a profile's tables between their marks; returns the pages that hold them.
+
+    The table over all applications goes into README.md, each application's own into its card. A
+    page without marks for this profile is left as it is.
+    """
+    pages = {root / "README.md": results(root, profile)}
+    for name in contract.names():
+        path = root / "data" / name / profile / "evaluate" / METRICS
+        if path.exists():
+            app, report = contract.load(name), json.loads(path.read_text())
+            pages[root / app.folder.relative_to(root) / "README.md"] = scores(app, report)
+    return [page for page, text in pages.items() if _fill(page, profile, text)]
 
 
-def _row(label: str, values: dict[str, Any], names: list[str]) -> str:
-    cells = [f"{values[n]:.3f}" if n in values else "" for n in names]
-    return f"| {label} | " + " | ".join(cells) + " |"
+def _fill(page: Path, profile: str, text: str) -> bool:
+    begin, whole = BEGIN.format(profile=profile), page.read_text()
+    if begin not in whole:
+        return False
+    before, rest = whole.split(begin)
+    after = rest.split(END, 1)[1]
+    page.write_text(f"{before}{begin}\n{text}\n{END}{after}")
+    return True
+
+
+def _beside(values: dict[str, float], columns: list[str]) -> dict[str, dict[str, float]]:
+    """Rows named in `row.metric`, but for those that repeat the model's own."""
+    found: dict[str, dict[str, float]] = {}
+    for name, value in values.items():
+        row, _, column = name.rpartition(".")
+        if column in columns and row and row not in values and row.count(".") == 0:
+            found.setdefault(row, {})[column] = value
+    return {row: cells for row, cells in found.items() if any(cells[c] != values[c] for c in cells)}
+
+
+def _tables(values: dict[str, float]) -> dict[str, dict[str, dict[str, float]]]:
+    found: dict[str, dict[str, dict[str, float]]] = {}
+    for name, value in values.items():
+        if name.count(".") == 2:
+            table, row, column = name.split(".")
+            found.setdefault(table, {}).setdefault(row, {})[column] = value
+    return found
+
+
+def _table(rows: dict[str, dict[str, Any]], columns: list[str]) -> str:
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for label, values in rows.items():
+        cells = [_number(values[name]) if name in values else "" for name in columns]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _number(value: float) -> str:
+    """Three decimals, or three digits where those would show nothing.
+
+    >>> _number(0.9614), _number(0.00155), _number(41522.0)
+    ('0.961', '0.00155', '41,522')
+    """
+    if 0 < abs(value) < 0.1:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
 
 
 def _result(app: App, report: dict[str, Any]) -> str:

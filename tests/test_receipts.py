@@ -1,6 +1,7 @@
 import json
 import multiprocessing
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -49,6 +50,14 @@ def test_a_changed_version_and_changed_code_are_named(project, made):
     now = parts(project)
     now["code"] = now["code"] | {"tests.toy.ingest": "0"}
     assert receipts.stale(made, now) == "code of tests.toy.ingest changed"
+
+
+def test_a_fact_of_the_application_counts_where_it_decides_something(project):
+    wide = replace(APP, features=APP.features | {"more": APP.features["target"]})
+    for app, changed in ((replace(APP, title="Other"), ()), (wide, ("preprocess", "train"))):
+        for stage in ("ingest", "preprocess", "train"):
+            same = receipts.facts(app, stage) == receipts.facts(APP, stage)
+            assert same == (stage not in changed), stage
 
 
 def test_new_outputs_of_an_earlier_stage_reach_the_later_key(project, made):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,7 @@ def test_numbers_are_flat_and_named_as_mlflow_allows():
 
 
 def test_scores_show_the_headline_metric_and_its_parts_for_all_rivals():
-    lines = report.scores(METRICS).splitlines()
+    lines = report.scores(APP, METRICS).splitlines()
     assert lines[0] == "| | mse | mse.long |"
     assert lines[2] == "| **model** (mse 95 % 0.200..0.300) | 0.250 | 0.500 |"
     assert lines[3] == "| constant | 0.750 |  |"
@@ -36,20 +37,52 @@ def test_the_card_is_the_readme_with_the_scores():
     assert "## Scores of this run (smoke)" in card
 
 
-def test_the_table_goes_between_its_marks_and_can_be_made_again(tmp_path, monkeypatch):
+def test_metrics_named_by_row_stand_beside_the_model_and_by_table_in_their_own():
+    more = {"wide.mse": 0.3, "model.mse": 0.25, "wide.longest": 3.0, "years.ours.y1": 0.0125}
+    text = report.scores(APP, METRICS | {"model": METRICS["model"] | more})
+    assert "| wide | 0.300 |  |\n| constant |" in text
+    assert "| model |" not in text  # the shipped network again
+    assert text.endswith("`years`:\n\n| | y1 |\n|---|---|\n| ours | 0.0125 |")
+
+
+def test_reported_metrics_become_columns():
+    app = replace(APP, reported=("longest", "absent"))
+    assert report.scores(app, METRICS).splitlines()[0] == "| | mse | mse.long | longest |"
+
+
+@pytest.fixture
+def evaluated(tmp_path, monkeypatch):
+    """A project in which the toy was evaluated under `full`, and its two pages."""
     monkeypatch.setattr(report.contract, "names", lambda: ("toy",))
     monkeypatch.setattr(report.contract, "load", lambda name: APP)
-    folder = tmp_path / "data/toy/full/evaluate"
-    folder.mkdir(parents=True)
-    (folder / "metrics.json").write_text(json.dumps(METRICS))
-    readme = tmp_path / "README.md"
-    readme.write_text(f"# Top\n{report.BEGIN}\nold\n{report.END}\nbottom\n")
-    table = report.write(tmp_path, "full")
-    assert "**0.250** (0.200..0.300) | drift 0.500 | shuffled_input 1.000 | 1,234 |" in table
-    once = readme.read_text()
-    assert once == f"# Top\n{report.BEGIN}\n{table}\n{report.END}\nbottom\n"
-    report.write(tmp_path, "full")
-    assert readme.read_text() == once
+    monkeypatch.setattr(type(APP), "folder", tmp_path / "tests/toy")
+    folders = [tmp_path / "data/toy/full/evaluate", tmp_path / "tests/toy"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    (folders[0] / "metrics.json").write_text(json.dumps(METRICS))
+    for page in (tmp_path, folders[1]):
+        marks = report.BEGIN.format(profile="full")
+        (page / "README.md").write_text(f"# Top\n{marks}\nold\n{report.END}\nbottom\n")
+    return tmp_path
+
+
+def test_tables_go_between_their_marks_and_can_be_made_again(evaluated):
+    pages = report.write(evaluated, "full")
+    assert pages == [evaluated / "README.md", evaluated / "tests/toy/README.md"]
+    top, card = (page.read_text() for page in pages)
+    assert "**0.250** (0.200..0.300) | drift 0.500 | shuffled_input 1.000 | 1,234 |" in top
+    assert report.scores(APP, METRICS) in card
+    for text in (top, card):
+        assert text.startswith("# Top\n<!-- results of full") and text.endswith("-->\nbottom\n")
+        assert "old" not in text
+    report.write(evaluated, "full")
+    assert [page.read_text() for page in pages] == [top, card]
+
+
+def test_a_page_without_marks_for_the_profile_stays_as_it_is(evaluated):
+    before = (evaluated / "README.md").read_text()
+    assert report.write(evaluated, "smoke") == []
+    assert (evaluated / "README.md").read_text() == before
 
 
 def test_a_history_is_read_as_numbers(tmp_path):

@@ -14,4 +14,5 @@ APP = App(
         "factor": Feature("int64"),  # index of the factor the site was listed under
     },
     headline=("auroc_shuffles", "max"),
+    reported=("auroc_peaks", "auprc_shuffles", "auprc_peaks"),
 )

@@ -16,5 +16,15 @@ APP = App(
         "target_date": Feature("string"),
     },
     headline=("qlike", "min"),
+    reported=(
+        "relative_mae",
+        "direction",
+        "direction_low",
+        "direction_high",
+        "pinball",
+        "coverage80",
+        "coverage95",
+        "return_per_year",
+    ),
     resample="group",
 )

@@ -61,18 +61,22 @@ def measure(evaluation: Evaluation) -> tuple[dict[str, float], Columns]:
     """Diebold-Mariano tests, up days, buy and hold, each network, the paper's years, the leak."""
     truth, response = evaluation.truth, evaluation.response
     found = _tests(evaluation) | _market(truth)
-    networks = compared(evaluation)
+    networks = {leak.shown(name): answer for name, answer in compared(evaluation).items()}
     for name, answer in networks.items():
         values = score(evaluation.params, truth, answer)
         found |= {f"{name}.{metric}": value for metric, value in values.items()}
-    years = paper.by_year(truth, {"last_value": evaluation.baselines["last_value"], **networks})
-    found |= {f"sp500_mape.{row}.y{n + 1}": v for row, vs in years.items() for n, v in vs.items()}
+    table = _paper_table(evaluation, networks, found)
     leaks = leak.demonstration(evaluation.raw, evaluation.params)
-    for symbol, modes in leaks.items():
-        for mode, values in modes.items():
-            found |= {f"lags_{mode}.{symbol}.{name}": v for name, v in values.items()}
+    rows = {
+        f"{symbol} {leak.LABEL if mode == 'full_leaky' else mode}": values
+        for symbol, modes in leaks.items()
+        for mode, values in modes.items()
+    }
+    for name, cells in (("sp500_bao2017", table), ("four_lags", rows)):
+        for row, values in cells.items():
+            found |= {f"{name}.{row}.{column}": value for column, value in values.items()}
     _say(found, networks)
-    return found, {"networks": networks, "years": years, "leaks": leaks, "own": response}
+    return found, {"networks": networks, "table": table, "leaks": leaks, "own": response}
 
 
 def figures(evaluation: Evaluation, findings: Columns) -> Any:
@@ -111,6 +115,16 @@ def compared(evaluation: Evaluation) -> dict[str, Columns]:
             for part, values in answer.items():
                 found[name][part][rows] = values[:, number]
     return found
+
+
+def _paper_table(evaluation: Evaluation, networks: Columns, found: dict[str, float]) -> Columns:
+    truth = evaluation.truth
+    if not (truth["symbol"] == "sp500").any():
+        return {}
+    rows = {"last_value": evaluation.baselines["last_value"], **networks}
+    alone = (truth["symbol"] == "sp500").all()  # returns are means over symbols
+    returns = {name: 100 * found[f"{name}.return_per_year"] for name in networks if alone}
+    return paper.table(paper.by_year(truth, rows), returns)
 
 
 def _scale(truth: Columns) -> np.ndarray:

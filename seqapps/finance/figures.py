@@ -15,7 +15,6 @@ from seqapps.finance.model import MEDIAN
 from seqapps.finance.preprocess import LEVELS
 
 COLOURS = (plots.MODEL, plots.BASELINE, "#2a8c5a", "#8c3fa0", "#b02a2a", "#6b5b1e")
-LEAKS = "full_leaky: USES THE FUTURE"
 FAN_DAYS = 250
 
 
@@ -24,12 +23,14 @@ def all_of(evaluation: Evaluation, findings: Any) -> Iterator[tuple[str, Figure]
     first, networks = _first_symbol(evaluation.truth), findings["networks"]
     draw = {
         "closes": lambda: closes(evaluation.truth, networks, first),
-        "paper_table": lambda: paper_table(findings["years"]),
+        "paper_table": lambda: paper_table(findings["table"]),
         "leak": lambda: leaks(findings["leaks"]),
         "calibration": lambda: calibration(evaluation, networks),
         "earnings": lambda: earnings(evaluation, networks, first),
         "volatility": lambda: volatility(evaluation, first),
     }
+    if not findings["table"]:
+        del draw["paper_table"]  # no S&P 500 among the test days
     for name, function in draw.items():
         with mpl.rc_context(plots.STYLE):
             drawn = function()
@@ -49,41 +50,34 @@ def closes(truth: Any, networks: Any, symbol: str) -> Figure:
     for panel, (name, answer), colour in zip(panels, networks.items(), _colours(), strict=False):
         said = last * np.exp(answer["log_return_quantiles"][rows, MEDIAN])
         panel.plot(days, truth["next"][rows, 3], color="black", linewidth=1.2, label="actual")
-        panel.plot(days, said, color=colour, linewidth=1.2, label=f"forecast {shown(name)}")
+        panel.plot(days, said, color=colour, linewidth=1.2, label=f"forecast {name}")
         panel.legend(loc="best", ncols=2)
         panel.set_ylabel("close")
     drawn.suptitle(f"{symbol}: next day's close, {dates[rows[0]]} to {dates[rows[-1]]}")
     return drawn
 
 
-def paper_table(years: dict[str, dict[int, float]]) -> Figure:
-    """MAPE on the S&P 500 by year: published, ours, and the last value."""
-    columns = [f"year {n + 1}" for n in range(paper.YEARS)] + ["mean"]
-    rows: dict[str, list[str]] = {}
-    for name, values in paper.MAPE.items():
-        by_year = [f"{v:.3f}" for v in values] if values else ["?"] * paper.YEARS
-        rows[f"published: {name}"] = [*by_year, f"{paper.MEAN_MAPE[name]:.3f}"]
-    for name, found in years.items():
-        cells = [f"{found[n]:.4f}" if n in found else "" for n in range(paper.YEARS)]
-        whole = len(found) == paper.YEARS
-        mean = f"{np.mean([*found.values()]):.4f}" if whole else ""
-        rows[f"here: {shown(name)}"] = [*cells, mean]
-    drawn = plots.figure(11.5, 0.9 + 0.34 * len(rows))
+def paper_table(found: dict[str, dict[str, float]]) -> Figure:
+    """`paper.table` as a picture: MAPE on the S&P 500 by year, published and ours."""
+    columns = [*paper.MAPE_COLUMNS, "mape", "r", "theil_u", "return_percent"]
+    cells = [
+        [f"{row[column]:.4g}" if column in row else "" for column in columns]
+        for row in found.values()
+    ]
+    drawn = plots.figure(13.5, 0.9 + 0.34 * len(found))
     panel = drawn.subplots()
     panel.axis("off")
+    heads = [f"year {n + 1}" for n in range(paper.YEARS)]
+    heads += ["mean MAPE", "mean R", "mean Theil U", "return, % a year"]
     table = panel.table(
-        cellText=list(rows.values()),
-        rowLabels=list(rows),
-        colLabels=columns,
-        loc="center",
-        cellLoc="center",
+        cellText=cells, rowLabels=list(found), colLabels=heads, loc="center", cellLoc="center"
     )
     table.auto_set_font_size(False)
     table.set_fontsize(9)
     table.scale(1, 1.35)
     drawn.suptitle(
         "S&P 500, MAPE of next day's close; years begin on 1 October, year 1 in 2010\n"
-        "(? published, but not recovered by us; empty: not on these test days)"
+        "(empty: published but not recovered by us, or not on these test days)"
     )
     return drawn
 
@@ -105,8 +99,9 @@ def leaks(found: dict[str, dict[str, dict[str, float]]]) -> Figure:
         right.bar(place, earned, width, color=COLOURS[number])
     left.axhline(0.5, color=plots.REFERENCE, linestyle="--")
     right.axhline(0.0, color=plots.REFERENCE)
+    leaking = leak.LABEL.replace(": ", ":\n")
     for panel in (left, right):
-        panel.set_xticks(range(len(leak.MODES)), ["none", "causal", LEAKS.replace(": ", ":\n")])
+        panel.set_xticks(range(len(leak.MODES)), ["none", "causal", leaking])
     left.set_ylabel("share of right directions (95 %)")
     right.set_ylabel("return net of costs, % a year (log)")
     left.legend()
@@ -122,7 +117,7 @@ def calibration(evaluation: Evaluation, networks: Any) -> Figure:
     panel.plot([0, 1], [0, 1], color=plots.REFERENCE, linestyle="--", label="calibrated")
     for (name, answer), colour in zip(networks.items(), _colours(), strict=False):
         share = (change[:, None] <= answer["log_return_quantiles"]).mean(axis=0)
-        panel.plot(LEVELS, share, "o-", color=colour, label=shown(name))
+        panel.plot(LEVELS, share, "o-", color=colour, label=name)
     panel.set_xlabel("level of the quantile")
     panel.set_ylabel("share of returns below it")
     panel.legend(loc="lower right", fontsize=8)
@@ -143,7 +138,7 @@ def earnings(evaluation: Evaluation, networks: Any, symbol: str) -> Figure:
     for (name, answer), colour in zip(networks.items(), _colours(), strict=False):
         said = answer["log_return_quantiles"][rows, MEDIAN]
         path = strategy.long_short(change, said, cost_percent=cost).path
-        panel.plot(days, path, color=colour, label=shown(name))
+        panel.plot(days, path, color=colour, label=name)
     panel.set_ylabel("cumulative log return")
     panel.legend()
     panel.set_title(f"{symbol}: long or short by the forecast's sign, {cost} % a side")
@@ -171,16 +166,6 @@ def volatility(evaluation: Evaluation, symbol: str) -> Figure:
     lower.legend(loc="lower left")
     drawn.suptitle(f"{symbol}: forecasts made the day before")
     return drawn
-
-
-def shown(name: str) -> str:
-    """A network's name in a legend; a leaking one says so.
-
-    >>> shown("lstm/none"), shown("lstm/full_leaky")
-    ('lstm', 'lstm, full_leaky: USES THE FUTURE')
-    """
-    kind, _, mode = name.partition("/")
-    return {"full_leaky": f"{kind}, {LEAKS}", "causal": f"{kind}, causal"}.get(mode, kind)
 
 
 def _fan(panel: Any, days: Any, quantiles: np.ndarray) -> None:

@@ -14,6 +14,17 @@ from seqapps.finance import prices, protocol, scores, strategy, wavelet
 
 LAGS = 4
 MODES = ("none", "causal", "full_leaky")
+LABEL = "full_leaky: USES THE FUTURE"
+
+
+def shown(name: str) -> str:
+    """A network's name in tables and figures; a leaking one says so.
+
+    >>> shown("lstm/none"), shown("wlstm/causal"), shown("lstm/full_leaky")
+    ('lstm', 'wlstm causal', 'lstm full_leaky: USES THE FUTURE')
+    """
+    kind, _, mode = name.partition("/")
+    return {"full_leaky": f"{kind} {LABEL}", "causal": f"{kind} causal"}.get(mode, kind)
 
 
 def demonstration(raw: Path, params: Any) -> dict[str, dict[str, dict[str, float]]]:

@@ -130,8 +130,10 @@ def _has_rows(path: Path) -> bool:
 def _of_fold(table: Any, fold: protocol.Fold, path: Path) -> Iterator[Item | Skip]:
     symbol, dates = path.stem, load(str(path)).dates
     least = window_days(table) - 1
+    splits = fold.splits(dates)
+    learnt = (splits[least:] == "train").any()
     days, months = dates.strftime("%Y-%m-%d"), dates.strftime("%Y-%m")
-    for day, split in enumerate(fold.splits(dates)):
+    for day, split in enumerate(splits):
         if not split:
             continue
         key = f"{symbol} {days[day]}"
@@ -139,6 +141,8 @@ def _of_fold(table: Any, fold: protocol.Fold, path: Path) -> Iterator[Item | Ski
             yield Skip("too few days before it for a window", f"{fold.name} {key}")
         elif split == "purged":
             yield Skip("purged: the forecast crosses a border of blocks", f"{fold.name} {key}")
+        elif split == "test" and not learnt:
+            yield Skip("no train windows of the symbol in the fold", f"{fold.name} {key}")
         elif split != "train" or day % table.train_stride_days == 0:
             yield Item(key, str(split), months[day + 1], (str(path), day), fold.name)
 

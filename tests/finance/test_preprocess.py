@@ -53,6 +53,14 @@ def test_no_month_lies_on_two_sides(raw):
     assert sum("purged" in skip.reason for skip in skips) == 2
 
 
+def test_a_symbol_that_is_too_young_to_be_learnt_is_not_judged(raw):
+    young = walk(400).loc["2012-10-01":]
+    prices.save(young, raw / "b.csv")
+    items, skips = entries(raw)
+    assert {i.key.split()[0] for i in items if i.split == "test"} == {"a"}
+    assert sum(skip.reason == "no train windows of the symbol in the fold" for skip in skips) > 50
+
+
 def test_stride_thins_the_train_windows_only(raw):
     all_items, _ = entries(raw)
     thin, _ = entries(raw, train_stride_days=3)
