@@ -6,10 +6,10 @@ SHELL := bash
 
 PROFILE ?= full
 SET ?=
-PORT ?= 5000
+PORT ?=
 # cpu or gpu: which TensorFlow the environment holds
 EXTRA ?= cpu
-APPS := $(notdir $(patsubst %/,%,$(wildcard pipelines/*/)))
+ALL := $(notdir $(patsubst %/,%,$(wildcard pipelines/*/)))
 STAGES := ingest preprocess train evaluate export
 LOCK := requirements-$(EXTRA).lock
 PYTHON := .venv/bin/python
@@ -17,29 +17,29 @@ RUN = $(PYTHON) -m seqapps
 # Stages started by one call of make share one MLflow run.
 export SEQAPPS_PIPELINE := $(or $(SEQAPPS_PIPELINE),$(shell date +%Y%m%d-%H%M%S)-$(shell echo $$PPID))
 
-.PHONY: help all $(APPS) status predict ui serve report test lint format lock clean-venv FORCE
-.PHONY: $(foreach app,$(APPS),$(STAGES:%=$(app)-%) clean-$(app))
+.PHONY: help all $(ALL) status predict ui serve report test lint format lock clean-venv FORCE
+.PHONY: $(foreach app,$(ALL),$(STAGES:%=$(app)-%) clean-$(app))
 # Never remove what a chain of pattern rules made on the way.
 .SECONDARY:
 
 help: ## this help
 	@echo "make <target> [PROFILE=full|smoke] [SET=\"train.epochs=3 train.cell=gru\"] [FORCE=1] [-j]"
 	@sed -nE 's/^(# )?([a-z<>-]+):.*## (.*)/  \2\t\3/p' $(MAKEFILE_LIST) | expand -t 22
-	@echo "applications: $(APPS)"
+	@echo "applications: $(ALL)"
 	@echo "stages:       $(STAGES)   (make dna-train)"
 
-all: $(APPS) ## every stage of every application
+all: $(ALL) ## every stage of every application
 # <app>: ## every stage of one application
 # <app>-<stage>: ## one stage and what it needs
 # clean-<app>: ## forget what was made for one application
-$(APPS): %: data/%/$(PROFILE)/export/done.json
+$(ALL): %: data/%/$(PROFILE)/export/done.json
 
 # Make decides the order, the stage's receipt decides whether there is work: the recipe always
 # runs, says "fresh" when nothing it depends on has changed, and then leaves the receipt as it is.
 define stage_target
 $(1)-$(2): data/$(1)/$$(PROFILE)/$(2)/done.json
 endef
-$(foreach app,$(APPS),$(foreach stage,$(STAGES),$(eval $(call stage_target,$(app),$(stage)))))
+$(foreach app,$(ALL),$(foreach stage,$(STAGES),$(eval $(call stage_target,$(app),$(stage)))))
 
 run_stage = @$(RUN) $* $(notdir $(@D)) --profile $(PROFILE) --set '$(SET)' $(if $(FORCE),--force)
 data/%/$(PROFILE)/ingest/done.json: FORCE | .venv/ready
@@ -60,12 +60,20 @@ predict: .venv/ready ## answers for your files: APP= INPUT= [OUT=] and the appli
 	@$(RUN) predict $(MAKEOVERRIDES)
 
 ui: .venv/ready ## MLflow on mlruns/, this machine only [PORT=5000]
-	@$(RUN) ui --port $(PORT)
+	@$(RUN) ui --port $(or $(PORT),5000)
+
+# An environment of its own: a newer TensorFlow, KServe, and nothing that trains.
+exported = $(foreach app,$(or $(APP),$(ALL)),$(if $(wildcard data/$(app)/$(PROFILE)/export/done.json),\
+  $(app)=data/$(app)/$(PROFILE)/export))
+serve: .venv-serve/ready ## answers over REST and gRPC: [APP=, else all] [PORT=8080] [GRPC_PORT=8081] [HOST=]
+	@$(if $(strip $(exported)),,echo "nothing is exported; run make <app> first" >&2; exit 2;) \
+	  exec .venv-serve/bin/python -m seqapps.serve $(exported) \
+	  --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8080) --grpc-port $(or $(GRPC_PORT),8081)
 
 report: .venv/ready ## result tables of README and cards from metrics.json [PROFILE=]
 	@$(RUN) report --profile $(PROFILE)
 
-test: .venv/ready ## all tests
+test: .venv/ready .venv-serve/ready ## all tests
 	@$(PYTHON) -m pytest $(TESTS)
 
 lint: .venv/ready ## ruff and pyright
@@ -79,19 +87,28 @@ lock: ## lock files anew from pyproject.toml (needs uv)
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q \
 	  -o requirements-$$extra.lock; done
+	@uv pip compile --group serve --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -q \
+	  -o requirements-serve.lock
 
-$(APPS:%=clean-%): clean-%:
+$(ALL:%=clean-%): clean-%:
 	rm -rf data/$*
 
-clean-venv: ## forget the environment
-	rm -rf .venv
+clean-venv: ## forget the environments
+	rm -rf .venv .venv-serve
 
-# The environment is made anew when the lock changes, so that nothing of an old one stays in it.
+# An environment is made anew when its lock changes, so that nothing of an old one stays in it.
 .venv/ready: $(LOCK)
+	$(call environment,.venv,$<)
+.venv-serve/ready: requirements-serve.lock
+	$(call environment,.venv-serve,$<)
+
+define environment
 	@command -v python3.11 >/dev/null || { echo "python3.11 is missing: install Python 3.11 \
 	(Debian: apt-get install python3.11-venv; pyenv: pyenv install 3.11) and try again" >&2; exit 1; }
-	@echo "making .venv from $(LOCK) (a minute or two)"
-	@rm -rf .venv && python3.11 -m venv .venv
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
-	  -r $(LOCK)
+	@echo "making $(1) from $(2) (a minute or two)"
+	@rm -rf $(1) && python3.11 -m venv $(1)
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+	  -r $(2)
 	@touch $@
+endef

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from seqapps import evaluation, metrics, records, training
+from seqapps import evaluation, metrics, records, served, training
 from seqapps.app import App, UserError
 from seqapps.receipts import write_json
 from seqapps.report import METRICS
@@ -88,10 +88,10 @@ def newest(model: Path) -> Path:
     Raises:
         UserError: there is none.
     """
-    versions = _versions(model)
-    if not versions:
-        raise UserError(f"{model}: no exported model; run make <app> first")
-    return model / str(versions[-1])
+    try:
+        return served.newest(model)
+    except FileNotFoundError as error:
+        raise UserError(str(error)) from None
 
 
 def call(function: Any, columns: dict[str, Any], batch_size: int) -> dict[str, Any]:
@@ -147,16 +147,12 @@ def _gate(app: App, params: Any, report: dict[str, Any]) -> None:
     print(f"{app.name} export: WARNING: {said}", flush=True)
 
 
-def _versions(model: Path) -> list[int]:
-    return sorted(int(path.name) for path in model.glob("*") if path.name.isdigit())
-
-
 def _next_version(model: Path) -> int:
-    return max(_versions(model), default=0) + 1
+    return max(served.versions(model), default=0) + 1
 
 
 def _carry_over(old: Path, new: Path, *, keep: int) -> None:
-    for version in _versions(old)[-keep:] if keep else []:
+    for version in served.versions(old)[-keep:] if keep else []:
         shutil.copytree(old / str(version), new / str(version), dirs_exist_ok=True)
 
 
@@ -196,6 +192,7 @@ def _write_examples(app: App, records_folder: Path, folder: Path, out: Path) -> 
         {"signature_name": app.evaluated[0], "instances": instances},
     )
     write_json(out / "example_response.json", {"predictions": rows(response, sorted(response))})
+    write_json(out / served.SIGNATURES, served.SavedModel(folder).signatures())
 
 
 def _json(value: Any) -> Any:

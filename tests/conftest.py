@@ -123,12 +123,13 @@ def made(tmp_path_factory, repository) -> Made:
     ignored = shutil.ignore_patterns("__pycache__")
     for name in ("seqapps", "pipelines"):
         shutil.copytree(repository / name, path / name, ignore=ignored)
-    for name in ("Makefile", "README.md", "requirements-cpu.lock"):
+    for name in ("Makefile", "README.md", "requirements-cpu.lock", "requirements-serve.lock"):
         shutil.copy2(repository / name, path / name)
     (path / "data").mkdir()
     (repository / "data/cache").mkdir(parents=True, exist_ok=True)
     (path / "data/cache").symlink_to(repository / "data/cache")
-    (path / ".venv").symlink_to(repository / ".venv")
+    for name in (".venv", ".venv-serve"):
+        (path / name).symlink_to(repository / name)
     made = Made(path)
     made.make("all")
     return made

@@ -82,7 +82,9 @@ def last_value(history: History) -> tuple[np.ndarray, np.ndarray]:
 def drift_ewma(history: History) -> tuple[np.ndarray, np.ndarray]:
     """The mean return so far; exponentially weighted squared returns."""
     drift = np.full(len(history.close), history.change[history.fitted].mean())
-    return drift, _weighted(history.change**2)
+    squares = np.maximum(history.change**2, indicators.VARIANCE_FLOOR)
+    squares[0] = squares[1]  # no return is known of the first day
+    return drift, _weighted(squares)
 
 
 def always_up_mean(history: History) -> tuple[np.ndarray, np.ndarray]:

@@ -168,7 +168,8 @@ def _tests(evaluation: Evaluation) -> dict[str, float]:
         }
         for target, (loss, other) in pairs.items():
             statistic, p = scores.diebold_mariano(loss, other, dates)
-            found |= {f"dm_{target}.{name}": statistic, f"dm_{target}_p.{name}": p}
+            row = f"diebold_mariano.{name}"
+            found |= {f"{row}.{target}": statistic, f"{row}.{target}_p": p}
     return found
 
 
@@ -187,10 +188,10 @@ def _market(truth: Columns) -> dict[str, float]:
 
 
 def _say(found: dict[str, float], networks: Columns) -> None:
-    for name in [n.removeprefix("dm_qlike_p.") for n in found if n.startswith("dm_qlike_p.")]:
+    for row in [n.removesuffix(".qlike_p") for n in found if n.endswith(".qlike_p")]:
         print(
-            f"finance evaluate: against {name}: Diebold-Mariano p {found[f'dm_qlike_p.{name}']:.3g}"
-            f" on QLIKE, {found[f'dm_price_p.{name}']:.3g} on price"
+            f"finance evaluate: against {row.split('.')[1]}: Diebold-Mariano p "
+            f"{found[f'{row}.qlike_p']:.3g} on QLIKE, {found[f'{row}.price_p']:.3g} on price"
         )
     for name in networks:
         low, high = found[f"{name}.direction_low"], found[f"{name}.direction_high"]

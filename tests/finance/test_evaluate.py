@@ -83,6 +83,14 @@ def test_garch_forecasts_more_after_a_large_return():
     assert variance[450] > variance[449]
 
 
+def test_a_series_that_begins_in_the_train_block_has_finite_rivals():
+    found = history(walk(520).iloc[30:])
+    for rule in baselines.RULES.values():
+        variance = baselines._scaled(found, rule(found)[1])
+        assert np.isfinite(variance[found.fitted]).all() and (variance[found.fitted] > 0).all()
+        assert 0.1 < np.median(variance[found.fitted]) / np.median(found.variance) < 10
+
+
 def test_only_the_leaking_mode_finds_the_direction_of_a_random_walk(tmp_path):
     prices.save(walk(2600, start="2004-01-01"), tmp_path / "walk.csv")
     given = SimpleNamespace(

@@ -1,0 +1,200 @@
+"""KServe's requests answered by a SavedModel: V1 bodies and V2 tensors, in and out.
+
+Shapes are those of the model's own signatures.
+"""
+
+import asyncio
+import base64
+import binascii
+import contextvars
+import struct
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import kserve
+import numpy as np
+from kserve.errors import InvalidInput, ModelNotFound
+from kserve.protocol.infer_type import InferInput, InferOutput, InferRequest, InferResponse
+from kserve.utils.numpy_codec import from_np_dtype
+
+from seqapps import served
+from seqapps.served import BadRequest, Endpoint, SavedModel, Tensor
+from seqapps.swap import NoSuchVersion, Versions
+
+MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
+MALFORMED += (struct.error, binascii.Error, RecursionError)
+"""What decoders raise on requests that are no requests."""
+
+asked_version: contextvars.ContextVar[str | None] = contextvars.ContextVar("version", default=None)
+"""The version that stands in the path of the request."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may cost."""
+
+    body_bytes: int
+    rows: int
+    seconds: float
+
+
+class Served(kserve.Model):
+    """One application's model for KServe: `predict` for V1 and V2, in a thread, within limits."""
+
+    def __init__(self, versions: Versions, limits: Limits, pool: ThreadPoolExecutor):
+        super().__init__(versions.name)
+        self.versions, self.limits, self.pool = versions, limits, pool
+        self.ready = bool(versions.loaded)
+        self.enable_latency_logging = False
+
+    def load(self) -> bool:
+        """Whether a version answers; loading is the watcher's work."""
+        self.ready = bool(self.versions.loaded)
+        return self.ready
+
+    def stop(self) -> None:
+        """Keeps the versions: requests that are under way still need them."""
+
+    def version(self, number: str | None = None) -> SavedModel:
+        """The version asked for by `number` or in the path, else the newest.
+
+        Raises:
+            ModelNotFound: it is not loaded.
+        """
+        try:
+            return self.versions.version(asked_version.get() or number or None)
+        except NoSuchVersion as error:
+            found = ModelNotFound()
+            found.reason = str(error)
+            raise found from None
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """The inputs of `serving_default` as V2 metadata."""
+        return _metadata(self.version().endpoint(None).inputs)
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """The outputs of `serving_default` as V2 metadata."""
+        return _metadata(self.version().endpoint(None).outputs)
+
+    async def predict(self, payload: Any, headers: Any = None, response_headers: Any = None) -> Any:
+        """Answers a V1 body (dict) or a V2 request.
+
+        Raises:
+            InvalidInput: the request cannot be used; the reason says why.
+        """
+        del headers, response_headers
+        answer = self._v2 if isinstance(payload, InferRequest) else self._v1
+        loop = asyncio.get_running_loop()
+        context = contextvars.copy_context()
+        work = loop.run_in_executor(self.pool, context.run, _as_invalid, answer, payload)
+        try:
+            return await asyncio.wait_for(work, self.limits.seconds)
+        except TimeoutError:
+            raise InvalidInput(
+                f"the answer takes over {self.limits.seconds:g} seconds; send fewer or shorter rows"
+            ) from None
+
+    async def explain(self, payload: Any, headers: Any = None) -> Any:
+        """Refused: no endpoint of that kind."""
+        del payload, headers
+        raise InvalidInput(f"{self.name} has no explain endpoint; use :predict")
+
+    def _v1(self, body: Any) -> dict[str, Any]:
+        if not isinstance(body, dict):
+            raise BadRequest("the body is not a JSON object with 'instances' or 'inputs'")
+        if ("instances" in body) == ("inputs" in body):
+            raise BadRequest("wanted either 'instances' (rows) or 'inputs' (columns)")
+        endpoint = _endpoint(self.version(), body.get("signature_name"))
+        if "instances" in body:
+            columns = served.columns_of(body["instances"], endpoint)
+            return {"predictions": served.rows_of(self._answer(endpoint, columns))}
+        columns = body["inputs"]
+        if not isinstance(columns, dict):
+            if len(endpoint.inputs) != 1:
+                raise BadRequest(f"'inputs' is not an object with {', '.join(endpoint.inputs)}")
+            columns = dict.fromkeys(endpoint.inputs, columns)
+        outputs = {n: served.plain(v) for n, v in self._answer(endpoint, columns).items()}
+        return {"outputs": outputs if len(outputs) != 1 else next(iter(outputs.values()))}
+
+    def _v2(self, request: InferRequest) -> InferResponse:
+        version = self.version(request.model_version)
+        endpoint = _endpoint(version, _parameter(request.parameters, "signature_name"))
+        wanted = [output.name for output in request.request_outputs or ()] or list(endpoint.outputs)
+        for name in wanted:
+            if name not in endpoint.outputs:
+                raise BadRequest(f"no output '{name}'; there is: {', '.join(endpoint.outputs)}")
+        columns = {given.name: _values(given) for given in request.inputs}
+        answer = self._answer(endpoint, columns)
+        outputs = [_output(name, answer[name]) for name in wanted]
+        return InferResponse(
+            response_id=request.id or "",
+            model_name=self.name,
+            model_version=str(version.number),
+            infer_outputs=outputs,
+            use_binary_outputs=request.use_binary_outputs,
+            requested_outputs=request.request_outputs,
+        )
+
+    def _answer(self, endpoint: Endpoint, columns: dict[str, Any]) -> dict[str, np.ndarray]:
+        for name, rows in columns.items():
+            count = len(rows) if isinstance(rows, list) or getattr(rows, "ndim", 0) else 0
+            if count > self.limits.rows:
+                raise BadRequest(f"'{name}' has {count} rows; the limit is {self.limits.rows}")
+        return endpoint(columns)
+
+
+def _as_invalid(answer: Any, payload: Any) -> Any:
+    try:
+        return answer(payload)
+    except BadRequest as error:
+        raise InvalidInput(str(error)) from None
+
+
+def _endpoint(version: SavedModel, signature: Any) -> Endpoint:
+    if signature is not None and not isinstance(signature, str):
+        raise BadRequest("'signature_name' is not text")
+    return version.endpoint(signature or None)
+
+
+def _values(given: InferInput) -> Any:
+    try:
+        values = given.as_numpy()
+        if given.datatype == "BYTES" and _parameter(given.parameters, "content_type") == "base64":
+            flat = [base64.b64decode(value, validate=True) for value in values.ravel()]
+            values.ravel()[:] = flat
+    except InvalidInput:
+        raise BadRequest(
+            f"'{given.name}' has datatype {given.datatype}, which is not known"
+        ) from None
+    except MALFORMED:
+        raise BadRequest(
+            f"'{given.name}': the data are not {given.datatype} of shape {given.shape}"
+        ) from None
+    return values
+
+
+def _parameter(parameters: Any, name: str) -> Any:
+    value = parameters.get(name) if parameters and name in parameters else None
+    return getattr(value, "string_param", value)
+
+
+def _metadata(tensors: dict[str, Tensor]) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": tensor.name,
+            "datatype": _datatype(
+                np.dtype(object if tensor.dtype == served.TEXT else tensor.dtype)
+            ),
+            "shape": [-1 if size is None else size for size in tensor.shape],
+        }
+        for tensor in tensors.values()
+    ]
+
+
+def _output(name: str, values: np.ndarray) -> InferOutput:
+    return InferOutput(name, list(values.shape), _datatype(values.dtype), values)
+
+
+def _datatype(dtype: np.dtype) -> str:
+    return "BYTES" if dtype.kind == "O" else from_np_dtype(dtype)

@@ -1,0 +1,329 @@
+"""Serving: the exported SavedModels behind KServe's V1 and V2 protocols, REST and gRPC.
+
+Runs in an environment of its own (`requirements-serve.lock`): KServe, a newer TensorFlow, and of
+ours only `served`. What is KServe's stays KServe's: routes, V2 encodings, metrics, gRPC. Ours are
+the loopback address, limits, the bearer token, version routes and the swap to a new version.
+
+    python -m seqapps.serve dna=data/dna/full/export finance=data/finance/full/export --port 8080
+"""
+
+import argparse
+import asyncio
+import hmac
+import logging
+import os
+import re
+import signal
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import grpc
+import kserve
+import orjson
+from fastapi.exceptions import RequestValidationError
+from kserve.errors import InvalidInput, ModelNotFound
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as rpc
+from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
+from kserve.protocol.grpc.servicer import InferenceServicer
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+from kserve.protocol.rest.server import RESTServer
+from starlette.responses import JSONResponse
+
+from seqapps import swap
+from seqapps.answering import MALFORMED, Limits, Served, asked_version
+from seqapps.swap import Versions
+
+DRAIN_SECONDS = 20
+APPLICATION = "kserve.model_server:app"
+VERSION_ROUTE = re.compile(
+    r"(/v[12]/models/[^/:]+)/versions/([^/:]+)(/infer|/ready|/metadata|:predict|)"
+)
+OPEN_ROUTES = ("/", "/v2/health/live", "/v2/health/ready")
+"""What a probe may ask without a token."""
+
+
+class Decoding(DataPlane):
+    """KServe's data plane; a body that cannot be decoded is the client's mistake, not ours."""
+
+    def decode(self, *args: Any, **named: Any) -> Any:
+        """See KServe.
+
+        Raises:
+            InvalidInput: the body is not what the protocol asks for.
+        """
+        try:
+            body, attributes = super().decode(*args, **named)
+            # KServe leaves JSON of another content type as it is; curl's default is such a one.
+            return (orjson.loads(body) if isinstance(body, bytes) else body), attributes
+        except InvalidInput:
+            raise
+        except MALFORMED as error:
+            raise InvalidInput(f"the body cannot be decoded: {str(error)[:300]}") from None
+
+    async def model_ready(self, model_name: str, *args: Any, **named: Any) -> bool:
+        """Whether the model, in the version asked for, answers."""
+        found = await super().model_ready(model_name, *args, **named)
+        self.get_model_from_registry(model_name).version()
+        return found
+
+    async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        """Names, datatypes and shapes of the tensors of `serving_default`, and what is loaded."""
+        found = await super().model_metadata(model_name)
+        loaded = self.get_model_from_registry(model_name).versions.loaded
+        return found | {"platform": "tensorflow_savedmodel", "versions": [str(n) for n in loaded]}
+
+    def metadata(self) -> dict[str, Any]:
+        """Server metadata; models cannot be loaded or unloaded by clients."""
+        return super().metadata() | {"name": "seqapps", "extensions": ["binary_tensor_data"]}
+
+
+class NoLoading(ModelRepositoryExtension):
+    """Which versions are served is decided by the export folder, not by clients."""
+
+    async def load(self, model_name: str) -> None:
+        """Refused."""
+        raise InvalidInput(f"{model_name}: a new version is served when it is exported")
+
+    async def unload(self, model_name: str) -> None:
+        """Refused."""
+        raise InvalidInput(f"{model_name}: a version goes when its folder goes")
+
+
+class Servicer(InferenceServicer):
+    """KServe's V2 gRPC service; a request that cannot be decoded is the client's mistake."""
+
+    async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
+        """See KServe."""
+        try:
+            return await super().ModelInfer(request, context)
+        except (InvalidInput, ModelNotFound):
+            raise
+        except MALFORMED as error:
+            raise InvalidInput(f"the request cannot be decoded: {str(error)[:300]}") from None
+
+
+class Token(grpc.aio.ServerInterceptor):
+    """Refuses calls without the bearer token."""
+
+    def __init__(self, token: str):
+        self.token = token
+
+    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
+        """The call, or a refusal in its place."""
+        sent = dict(handler_call_details.invocation_metadata).get("authorization", "")
+        if _is_token(sent.encode() if isinstance(sent, str) else sent, self.token):
+            return await continuation(handler_call_details)
+
+        async def refuse(request: Any, context: Any) -> None:
+            del request
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "wrong or no bearer token")
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+class Door:
+    """ASGI middleware before KServe's routes: token, size of the body, version in the path."""
+
+    def __init__(self, app: Any, *, token: str | None, limits: Limits):
+        self.app, self.token, self.limits = app, token, limits
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Passes a request on, or answers it with 401, 408 or 413."""
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        sent = dict(scope["headers"]).get(b"authorization", b"")
+        if self.token and scope["path"] not in OPEN_ROUTES and not _is_token(sent, self.token):
+            return await _refuse(send, 401, "wrong or no bearer token")
+        try:
+            body = await asyncio.wait_for(self._body(receive), self.limits.seconds)
+        except TimeoutError:
+            return await _refuse(send, 408, "the body did not arrive in time")
+        if body is None:
+            return None  # the client has gone
+        if len(body) > self.limits.body_bytes:
+            limit = f"the body is larger than {self.limits.body_bytes} bytes"
+            return await _refuse(send, 413, f"{limit}; send fewer rows at a time")
+        found = VERSION_ROUTE.fullmatch(scope["path"])
+        if found:
+            asked_version.set(found[2])
+            path = found[1] + found[3]
+            scope = scope | {"path": path, "raw_path": path.encode()}
+        await self.app(scope, _replay(body, receive), send)
+
+    async def _body(self, receive: Any) -> bytes | None:
+        parts, size = [], 0
+        while size <= self.limits.body_bytes:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return None
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if not message.get("more_body"):
+                break
+        return b"".join(parts)
+
+
+def serve(
+    models: dict[str, Path],
+    *,
+    host: str,
+    port: int,
+    grpc_port: int | None,
+    token: str | None,
+    limits: Limits,
+) -> None:
+    """Serves exported models until SIGTERM or SIGINT; then answers what has come and returns.
+
+    Args:
+        models: name -> export folder, each with `model/<version>/`.
+        host: address to listen on.
+        port: of REST.
+        grpc_port: of gRPC; None for none.
+        token: bearer token that clients must send; None for none.
+        limits: of one request.
+
+    Raises:
+        FileNotFoundError: a folder holds no version that can be served.
+    """
+    pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="model")
+    registry = kserve.ModelRepository()
+    watched = [Versions(name, folder) for name, folder in models.items()]
+    for versions in watched:
+        versions.refresh()
+        if not versions.loaded:
+            missing = f"{versions.exported}: no exported model that can be served"
+            raise FileNotFoundError(f"{missing}; run make {versions.name}")
+        registry.update(Served(versions, limits, pool))
+    swap.follow(watched)
+    asyncio.run(_serve(registry, watched, host, port, grpc_port, token, limits))
+
+
+async def _serve(
+    registry: Any,
+    watched: list[Versions],
+    host: str,
+    port: int,
+    grpc_port: int | None,
+    token: str | None,
+    limits: Limits,
+) -> None:
+    from kserve.model_server import app
+
+    @app.get("/v1/models/{model_name}/metadata", tags=["V1"])
+    async def metadata(model_name: str) -> dict[str, Any]:
+        """Endpoints of a model with the names, dtypes and shapes of their tensors."""
+        found = registry.get_model(model_name)
+        if found is None:
+            raise ModelNotFound(model_name)
+        version = found.version()
+        spec = {"name": model_name, "version": str(version.number)}
+        return {"model_spec": spec, "signatures": version.signatures()}
+
+    app.add_exception_handler(RequestValidationError, _not_the_protocol)
+    app.add_middleware(Door, token=token, limits=limits)
+    plane, extension = Decoding(model_registry=registry), NoLoading(registry)
+    rest = RESTServer(APPLICATION, plane, extension, port, grace_period=DRAIN_SECONDS)
+    rest.config.host = host
+    remote = None
+    if grpc_port is not None:
+        remote = _remote(plane, extension, token, limits)
+        if not remote.add_insecure_port(f"{host}:{grpc_port}"):
+            raise OSError(f"{host}:{grpc_port} cannot be listened on")
+        await remote.start()
+    # The REST server listens to the signals itself, and sends them on when it has drained.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    names = ", ".join(f"{v.name} {max(v.loaded)}" for v in watched)
+    print(f"serving {names} at http://{host}:{port} (gRPC {grpc_port or 'off'})", flush=True)
+    await rest.start()
+    if remote:
+        await remote.stop(DRAIN_SECONDS)
+
+
+def _remote(plane: Any, extension: Any, token: str | None, limits: Limits) -> Any:
+    guards = (*((Token(token),) if token else ()), ExceptionToStatusInterceptor())
+    sizes = [(f"grpc.max_{way}_message_length", limits.body_bytes) for way in ("send", "receive")]
+    server = grpc.aio.server(interceptors=guards, options=sizes)
+    rpc.add_GRPCInferenceServiceServicer_to_server(Servicer(plane, extension), server)
+    return server
+
+
+async def _not_the_protocol(request: Any, error: Any) -> JSONResponse:
+    del request  # FastAPI's own answer repeats the input, and breaks on one that is infinite
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return JSONResponse({"error": f"{place}: {first['msg']}"}, status_code=422)
+
+
+def _is_token(sent: bytes, token: str) -> bool:
+    return hmac.compare_digest(sent, f"Bearer {token}".encode())
+
+
+async def _refuse(send: Any, status: int, reason: str) -> None:
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": orjson.dumps({"error": reason})})
+
+
+def _replay(body: bytes, receive: Any) -> Any:
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Any:
+        return pending.pop() if pending else await receive()
+
+    return again
+
+
+def _quiet() -> None:
+    """No traceback for what a client did wrong: the answer holds the sentence."""
+
+    def drop(record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, InvalidInput | ModelNotFound)
+
+    for name in ("kserve", "kserve.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).addFilter(drop)
+    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", "ORJSONResponse is deprecated")  # in KServe's routes
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="seqapps.serve", allow_abbrev=False)
+    parser.add_argument("models", nargs="+", metavar="NAME=EXPORT_FOLDER")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--grpc-port", type=int, default=8081, help="0: no gRPC")
+    parser.add_argument("--body-mb", type=float, default=16.0, help="largest body")
+    parser.add_argument("--rows", type=int, default=1024, help="most rows in a request")
+    parser.add_argument("--seconds", type=float, default=60.0, help="longest answer")
+    return parser.parse_args(words)
+
+
+def main(words: list[str]) -> int:
+    """The command line; the bearer token comes from SEQAPPS_TOKEN, where no other user sees it."""
+    given = _arguments(words)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    _quiet()
+    try:
+        serve(
+            {name: Path(folder) for name, _, folder in (m.partition("=") for m in given.models)},
+            host=given.host,
+            port=given.port,
+            grpc_port=given.grpc_port or None,
+            token=os.environ.get("SEQAPPS_TOKEN") or None,
+            limits=Limits(int(given.body_mb * 1e6), given.rows, given.seconds),
+        )
+    except (FileNotFoundError, OSError) as error:
+        print(f"seqapps: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,94 @@
+"""The versions of a served model: loaded, tried, and swapped while requests go on."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from seqapps import served
+from seqapps.served import SavedModel
+
+WATCH_SECONDS = 1.0
+log = logging.getLogger("seqapps.serve")
+
+
+class NoSuchVersion(LookupError):
+    """A version was asked for that is not loaded."""
+
+
+class Versions:
+    """The loaded versions of one model, newest last; they follow what lies in its folder.
+
+    A request keeps the version it began with, so a swap drops none. A version that cannot be
+    loaded, or does not answer the example beside it, is refused once and the others stay.
+    """
+
+    def __init__(self, name: str, exported: Path):
+        self.name, self.exported = name, exported
+        self.loaded: dict[int, SavedModel] = {}
+        self._seen: dict[int, int] = {}  # version -> when its graph was written
+
+    def refresh(self) -> bool:
+        """Loads what is new and drops what is gone; returns whether anything changed."""
+        folder = self.exported / "model"
+        written = {}
+        for number in served.versions(folder):
+            try:
+                written[number] = (folder / str(number) / "saved_model.pb").stat().st_mtime_ns
+            except FileNotFoundError:  # the folder is being replaced
+                return False
+        changed = {n for n, when in written.items() if self._seen.get(n) != when}
+        for number in sorted(changed):
+            self._try(folder / str(number))
+        kept = {number: model for number, model in self.loaded.items() if number in written}
+        gone = len(kept) < len(self.loaded)
+        if kept:  # what answers goes when something else does
+            self.loaded = kept
+        if written:  # between two renames of the folder there is nothing
+            self._seen = written
+        return bool(changed) or gone
+
+    def version(self, number: str | None) -> SavedModel:
+        """The version asked for, the newest for None."""
+        if number is None:
+            return self.loaded[max(self.loaded)]
+        known = ", ".join(map(str, self.loaded))
+        if not number.isdecimal() or int(number) not in self.loaded:
+            raise NoSuchVersion(f"{self.name} has no version {number}; there is: {known}")
+        return self.loaded[int(number)]
+
+    def _try(self, folder: Path) -> None:
+        try:
+            model = SavedModel(folder)
+            _answer_example(model, self.exported)
+        except Exception as error:
+            log.error("%s is refused: %s", folder, str(error)[:500])
+        else:
+            self.loaded = dict(sorted({**self.loaded, model.number: model}.items()))
+            log.warning("%s answers", folder)
+
+
+def follow(watched: Iterable[Versions]) -> threading.Thread:
+    """A thread, started, that looks every second for what is new."""
+    thread = threading.Thread(target=_watch, args=(tuple(watched),), daemon=True)
+    thread.start()
+    return thread
+
+
+def _watch(watched: tuple[Versions, ...]) -> None:
+    pause = threading.Event()
+    while not pause.wait(WATCH_SECONDS):
+        for versions in watched:
+            try:
+                versions.refresh()
+            except OSError as error:
+                log.error("%s cannot be read: %s", versions.exported, error)
+
+
+def _answer_example(model: SavedModel, exported: Path) -> None:
+    path = exported / "example_request.json"
+    if path.exists():
+        body = json.loads(path.read_bytes())
+        endpoint = model.endpoint(body.get("signature_name"))
+        endpoint(served.columns_of(body["instances"], endpoint))
