@@ -126,7 +126,7 @@ class Served(kserve.Model):
                 raise BadRequest(f"no output '{name}'; there is: {', '.join(endpoint.outputs)}")
         columns = {given.name: _values(given) for given in request.inputs}
         answer = self._answer(endpoint, columns)
-        outputs = [_output(name, answer[name]) for name in wanted]
+        outputs = [_output(name, answer[name], raw=request.from_grpc) for name in wanted]
         return InferResponse(
             response_id=request.id or "",
             model_name=self.name,
@@ -192,8 +192,11 @@ def _metadata(tensors: dict[str, Tensor]) -> list[dict[str, Any]]:
     ]
 
 
-def _output(name: str, values: np.ndarray) -> InferOutput:
-    return InferOutput(name, list(values.shape), _datatype(values.dtype), values)
+def _output(name: str, values: np.ndarray, *, raw: bool | None) -> InferOutput:
+    found = InferOutput(name, list(values.shape), _datatype(values.dtype), values)
+    if raw:  # KServe's own step to gRPC takes an array's truth, which has none
+        found.set_data_from_numpy(values)
+    return found
 
 
 def _datatype(dtype: np.dtype) -> str:

@@ -29,6 +29,7 @@ from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as rpc
 from kserve.protocol.grpc.interceptors import ExceptionToStatusInterceptor
 from kserve.protocol.grpc.servicer import InferenceServicer
+from kserve.protocol.infer_type import InferRequest
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 from kserve.protocol.rest.server import RESTServer
 from starlette.responses import JSONResponse
@@ -99,11 +100,13 @@ class Servicer(InferenceServicer):
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
         """See KServe."""
         try:
-            return await super().ModelInfer(request, context)
-        except (InvalidInput, ModelNotFound):
+            self.validate_grpc_request(request)
+            InferRequest.from_grpc(request)
+        except InvalidInput:
             raise
         except MALFORMED as error:
             raise InvalidInput(f"the request cannot be decoded: {str(error)[:300]}") from None
+        return await super().ModelInfer(request, context)
 
 
 class Token(grpc.aio.ServerInterceptor):

@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,7 +106,7 @@ class Endpoint:
         try:
             answer = self.function(**given)
         except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
-            raise BadRequest(f"the model refuses these values: {_first_line(error)}") from None
+            raise BadRequest(f"the model refuses these values: {_reason(error)}") from None
         return {name: tensor.numpy() for name, tensor in answer.items()}
 
 
@@ -338,8 +339,13 @@ def _fits(values: np.ndarray, wanted: np.dtype) -> bool:
     return bool(values.min() >= info.min and values.max() <= info.max)
 
 
-def _first_line(error: Exception) -> str:
-    return str(getattr(error, "message", error)).strip().splitlines()[0][:300]
+def _reason(error: Exception) -> str:
+    """The sentence in TensorFlow's message: of a failed assertion, the text it was given."""
+    lines = str(getattr(error, "message", error)).strip().splitlines()
+    said = [line for line in lines if line.strip() and "[[{{node" not in line]
+    asserted = re.search(r"assertion failed: \[(.*?)\](?: \[|$)", said[-1])
+    found = asserted[1].replace("\\'", "'") if asserted else said[-1]
+    return found.strip()[:300]
 
 
 def _described(tensors: dict[str, Any]) -> str:

@@ -32,6 +32,7 @@ def model(tmp_path_factory):
         return {"said": tf.strings.join([text, tf.strings.as_string(count)])}
 
     def added(pairs):
+        tf.debugging.assert_less(pairs, 100.0, "it isn't below 100; send less")
         return {"sum": tf.reduce_sum(pairs, axis=1), "first": pairs[:, 0]}
 
     pairs = tf.TensorSpec([None, 2], tf.float32, name="pairs")
@@ -110,6 +111,13 @@ def test_rows_become_columns_and_answers_rows():
 def test_what_does_not_fit_is_named(tensor, values, said):
     with pytest.raises(BadRequest, match=said):
         tensor.array(values)
+
+
+def test_what_the_graph_itself_refuses_is_said_in_its_words(model):
+    saved = served.SavedModel(model / "model/3")
+    with pytest.raises(BadRequest) as caught:
+        saved.endpoint("added")({"pairs": [[1.0, 200.0]]})
+    assert str(caught.value) == "the model refuses these values: it isn't below 100; send less"
 
 
 def test_names_and_row_counts_are_checked_before_the_graph(model):
