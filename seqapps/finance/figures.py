@@ -68,7 +68,7 @@ def paper_table(found: dict[str, dict[str, float]]) -> Figure:
     panel = drawn.subplots()
     panel.axis("off")
     heads = [f"year {n + 1}" for n in range(paper.YEARS)]
-    heads += ["mean MAPE", "mean R", "mean Theil U", "return, % a year"]
+    heads += ["mean MAPE", "mean R", "mean Theil U", "% a year"]
     table = panel.table(
         cellText=cells, rowLabels=list(found), colLabels=heads, loc="center", cellLoc="center"
     )
