@@ -38,6 +38,12 @@ ROOMS = {
 including the stage at work (`params.ingest`, `params.preprocess`, ...); `assets` is the folder that
 `assets` filled for the fold."""
 
+OPTIONAL_ROOMS = {
+    "samples": "evaluate",  # (evaluation, findings, out) -> None
+}
+"""What an application may leave out. `samples` fills a folder with files to hear, read or open in
+a browser: examples of what the model makes."""
+
 
 class UserError(Exception):
     """A mistake a user can mend: the message names what was found, what was wanted, the way out."""
@@ -129,9 +135,10 @@ class App:
         return Path(str(importlib.import_module(self.package).__file__)).parent
 
     def __getattr__(self, member: str) -> Any:
-        if member not in ROOMS:
+        rooms = ROOMS | OPTIONAL_ROOMS
+        if member not in rooms:
             raise AttributeError(member)
-        return getattr(importlib.import_module(f"{self.package}.{ROOMS[member]}"), member)
+        return getattr(importlib.import_module(f"{self.package}.{rooms[member]}"), member)
 
     def worst(self) -> float:
         """The value of the headline metric that any other value beats."""

@@ -17,7 +17,7 @@ import tensorflow as tf
 from seqapps import metrics, plots, records, training
 from seqapps.app import App, Evaluation, UserError
 from seqapps.receipts import write_json
-from seqapps.report import METRICS, PREDICTIONS, history
+from seqapps.report import METRICS, PREDICTIONS, SAMPLES, history
 
 RESPONSES = "responses.jsonl"
 CELL_CHARACTERS = 400
@@ -26,7 +26,9 @@ Columns = dict[str, Any]
 
 
 def run(app: App, params: Any, stages: dict[str, Path], out: Path) -> dict[str, Any]:
-    """Writes metrics.json, predictions.csv, responses.jsonl and figures/; returns counts.
+    """Writes metrics.json, predictions.csv, responses.jsonl, figures/ and samples/; returns counts.
+
+    `samples/` is there if the application has samples to show.
 
     Args:
         app: the application.
@@ -61,6 +63,10 @@ def run(app: App, params: Any, stages: dict[str, Path], out: Path) -> dict[str, 
     clock.lap("scores")
     _draw(app, evaluation, findings, out / "figures")
     clock.lap("figures")
+    if hasattr(app, "samples"):
+        (out / SAMPLES).mkdir()
+        app.samples(evaluation, findings, out / SAMPLES)
+        clock.lap("samples")
     report["counts"] = {"test_examples": len(truth["key"]), "folds": len(folds)}
     report["seconds"] = clock.laps
     write_json(out / METRICS, report)

@@ -11,6 +11,7 @@ from seqapps.app import App
 
 METRICS = "metrics.json"
 PREDICTIONS = "predictions.csv"
+SAMPLES = "samples"
 HISTORY = "history.csv"
 BEGIN = "<!-- results of {profile}: made by make report -->"
 END = "<!-- end of results -->"

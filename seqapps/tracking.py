@@ -211,6 +211,8 @@ def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
         mlflow.log_metrics(values, run_id=run_id)
         client.set_tag(run_id, "mlflow.note.content", card[:NOTE_CHARACTERS])
         client.log_artifacts(run_id, str(folder / "figures"), "figures")
+        if (folder / files.SAMPLES).exists():
+            client.log_artifacts(run_id, str(folder / files.SAMPLES), files.SAMPLES)
         client.log_text(run_id, card, "card.md")
         for name in (files.METRICS, files.PREDICTIONS):
             client.log_artifact(run_id, str(folder / name))

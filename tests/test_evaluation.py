@@ -44,6 +44,22 @@ def test_a_control_that_does_not_fail_is_said(project, monkeypatch, capsys):
     assert "WARNING: control shuffled_input does not fail" in capsys.readouterr().out
 
 
+def test_samples_an_application_writes_lie_beside_its_figures(project, monkeypatch):
+    def samples(evaluation, findings, out):
+        (out / "first.txt").write_text(f"{evaluation.response['mean'][0]:.4f}")
+
+    monkeypatch.setattr(rooms, "samples", samples, raising=False)
+    report = upto(project, "evaluate")
+    written = project / "data/toy/smoke/evaluate/samples/first.txt"
+    assert np.isfinite(float(written.read_text()))
+    assert report["seconds"]["samples"] >= 0
+
+
+def test_an_application_without_samples_has_no_such_folder(project):
+    upto(project, "evaluate")
+    assert not (project / "data/toy/smoke/evaluate/samples").exists()
+
+
 def test_answers_do_not_depend_on_the_batch_and_keep_their_order():
     def endpoint(x):
         return {"double": x * 2, "sum": np_sum(x)}

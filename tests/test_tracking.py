@@ -61,6 +61,19 @@ def test_one_call_of_make_is_one_run_with_a_child_per_stage(store):
     assert (store / "mlruns/artifacts").is_dir()
 
 
+def test_samples_are_artifacts_of_the_run(store, monkeypatch):
+    from tests.toy import evaluate
+
+    def samples(evaluation, findings, out):
+        (out / "one.txt").write_text("1")
+
+    monkeypatch.setattr(evaluate, "samples", samples, raising=False)
+    run_all(store, "train.epochs=2")
+    found, client = runs(store)
+    parent = found["toy-smoke-one-call"].info.run_id
+    assert [f.path for f in client.list_artifacts(parent, "samples")] == ["samples/one.txt"]
+
+
 def test_a_fresh_stage_starts_no_run(store, monkeypatch):
     stages.run(APP, "ingest", "smoke", root=store)
     monkeypatch.setenv(tracking.PIPELINE, "second-call")
