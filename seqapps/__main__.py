@@ -104,9 +104,12 @@ def _status(options: argparse.Namespace, root: Path) -> int:
 
 def _predict(words: list[str], root: Path) -> int:
     given = {name.lower(): value for name, _, value in (word.partition("=") for word in words)}
-    if not given.get("app") or not given.get("input"):
+    if not given.get("app"):
         raise UserError("predict needs APP= and INPUT=: make predict APP=dna INPUT=sites.fa")
     app = contract.load(given["app"])
+    if not any(given.get(name) for name in ("input", *app.instead_of_input)):
+        wanted = " or ".join(f"{name.upper()}=" for name in ("input", *app.instead_of_input))
+        raise UserError(f"predict needs {wanted}: make predict APP={app.name} INPUT=...")
     profile = given.get("profile", "full")
     own = [f"predict.{name}={value}" for name, value in given.items() if name not in WORDS]
     from seqapps import config
@@ -114,7 +117,7 @@ def _predict(words: list[str], root: Path) -> int:
     params = config.load(app, profile, given.get("set", "").split() + own, root=root)
     from seqapps import predict
 
-    paths = [Path(path) for path in given["input"].split()]
+    paths = [Path(path) for path in given.get("input", "").split()]
     out = Path(given.get("out") or f"predictions/{app.name}")
     exported = root / "data" / app.name / profile / "export"
     for path in predict.run(app, params, exported, paths, out):

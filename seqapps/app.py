@@ -121,6 +121,8 @@ class App:
     """Metrics shown in tables, after the headline metric and its parts (`metric.part`)."""
     resample: Literal["row", "group"] = "row"
     """What the bootstrap interval draws: test rows, or whole leak groups."""
+    instead_of_input: tuple[str, ...] = ()
+    """Options of predict, any of which makes INPUT= needless."""
     bucket_by: str | None = None
     """The entry of a fed example whose first axis decides its length bucket; None: no buckets."""
 

@@ -20,7 +20,7 @@ def run(app: App, params: Any, exported: Path, paths: list[Path], out: Path) -> 
         app: the application.
         params: all tables; `params.predict` holds the options.
         exported: the export stage's folder.
-        paths: the user's files or folders.
+        paths: the user's files or folders; none if the options say what to predict on.
         out: folder for the results.
 
     Raises:
@@ -43,7 +43,8 @@ def run(app: App, params: Any, exported: Path, paths: list[Path], out: Path) -> 
     for reason, count in sorted(skipped.items()):
         print(f"{app.name} predict: left out {count}: {reason}", flush=True)
     if not counts["rows"]:
-        raise UserError(f"{', '.join(map(str, paths))}: nothing to predict on was found")
+        where = ", ".join(map(str, paths)) or "the options"
+        raise UserError(f"{where}: nothing to predict on was found")
     return written
 
 

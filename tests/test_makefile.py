@@ -68,6 +68,7 @@ def test_an_edited_comment_reruns_nothing_and_edited_code_names_its_module(made)
         (("predict", f"APP={APP}", "INPUT=missing.txt"), "missing.txt: no such file or folder"),
         (("predict", "APP=dnaa", "INPUT=x"), "no application 'dnaa'"),
         (("predict",), "predict needs APP= and INPUT="),
+        (("predict", f"APP={APP}"), "predict needs INPUT=: make predict"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_no_traceback(made, words, expected):
