@@ -12,6 +12,9 @@ from typing import Any
 from seqapps import export, progress, records
 from seqapps.app import App, Skip, UserError
 
+SERVED = "serving_default"
+"""The endpoint a user's files are sent to, whichever ones evaluate judges."""
+
 
 def run(app: App, params: Any, exported: Path, paths: list[Path], out: Path) -> list[Path]:
     """Writes the model's answers to the user's files into `out` and returns what was written.
@@ -31,7 +34,7 @@ def run(app: App, params: Any, exported: Path, paths: list[Path], out: Path) -> 
             raise UserError(f"INPUT={path}: no such file or folder")
     assets = exported / "assets"
     loaded, signatures = export.load(export.newest(exported / "model"))
-    function = signatures[app.evaluated[0]]
+    function = signatures[SERVED]
     out.mkdir(parents=True, exist_ok=True)
     skipped: Counter[str] = Counter()
     counts: Counter[str] = Counter()

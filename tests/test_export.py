@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -99,6 +100,14 @@ def test_predict_streams_a_users_file_and_counts_what_it_left_out(ran, capsys):
     written = predict.run(APP, params, exported(ran), [ran / "mine.txt"], ran / "answers")
     assert [line.split(",")[0] for line in written[0].read_text().splitlines()] == ["0", "2", "3"]
     assert "left out 1: empty line" in capsys.readouterr().out
+
+
+def test_predict_asks_what_is_served_whatever_evaluate_judges(ran):
+    params = config.load(APP, "smoke", [], root=ran)
+    (ran / "mine.txt").write_text("1 2 3\n")
+    judged = dataclasses.replace(APP, evaluated=("score",))
+    [path] = predict.run(judged, params, exported(ran), [ran / "mine.txt"], ran / "answers")
+    assert len(path.read_text().splitlines()) == 1
 
 
 @pytest.mark.parametrize(
