@@ -18,8 +18,9 @@ def recurrent(
     bidirectional: bool = False,
     dropout: float = 0.0,
     return_sequences: bool = True,
+    return_state: bool = False,
     name: str = "recurrent",
-) -> keras.layers.Layer:
+) -> "Stack":
     """A stack of `layers` layers of one cell: float32 (B, T, C) -> (B, T, U), or (B, U).
 
     Args:
@@ -32,12 +33,14 @@ def recurrent(
         dropout: share of the inputs of each layer set to zero in training.
         return_sequences: h at each step, or only where each direction ends: the last step that the
             mask counts and, backwards, the first.
+        return_state: the stack can `carry` its state from one piece of a sequence to the next; not
+            for a bidirectional one.
         name: of the layer.
 
     Called with `mask` (B, T), true where a step counts; padding must lie on the right.
     """
     made = [
-        _layer(cell, units, bidirectional, return_sequences or number < layers - 1)
+        _layer(cell, units, bidirectional, return_sequences or number < layers - 1, return_state)
         for number in range(layers)
     ]
     return Stack(made, dropout, name=name)
@@ -56,14 +59,46 @@ class Stack(keras.layers.Layer):
         """Makes the weights for inputs (B, T, C)."""
         for layer in self.layers:
             layer.build(shape)
-            shape = (*shape[:2], layer.compute_output_shape(shape)[-1])
+            made = layer.compute_output_shape(shape)
+            made = made[0] if isinstance(made[0], tuple) else made  # h, then states
+            shape = (*shape[:2], made[-1])
         self.built = True
 
     def call(self, steps, mask=None, training=False):
         """H of the last layer."""
         for drop, layer in zip(self.drops, self.layers, strict=True):
             steps = layer(drop(steps, training=training), mask=mask, training=training)
+            steps = steps[0] if isinstance(steps, list | tuple) else steps
         return steps
+
+    def carry(self, steps, states, training=False):
+        """H of the last layer, and the states after the last step, for a stack with return_state.
+
+        Args:
+            steps: float32 (B, T, C), one piece of a longer sequence.
+            states: those after the piece before; `zero_states` at the beginning.
+            training: whether inputs are dropped.
+        """
+        if not self.built:
+            self.build(steps.shape)
+        after = []
+        for drop, layer, before in zip(self.drops, self.layers, states, strict=True):
+            steps = drop(steps, training=training)
+            if isinstance(layer, WithoutRecurrence):
+                steps, state = layer(steps), []
+            else:
+                steps, *state = layer(steps, initial_state=before, training=training)
+            after.append(state)
+        return steps, after
+
+    def zero_states(self, batch_size):
+        """The states before the first step: a list of float32 (B, U) for each layer."""
+        return [
+            []
+            if isinstance(layer, WithoutRecurrence)
+            else list(layer.get_initial_state(batch_size))
+            for layer in self.layers
+        ]
 
 
 class WithoutRecurrence(keras.layers.Layer):
@@ -102,10 +137,10 @@ def _last(hidden, mask):
     return keras.ops.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0]
 
 
-def _layer(cell: Cell, units: int, bidirectional: bool, return_sequences: bool):
+def _layer(cell: Cell, units: int, bidirectional: bool, return_sequences: bool, return_state: bool):
     if cell == "dense":
         return WithoutRecurrence(units, bidirectional, return_sequences)
-    options = {"return_sequences": return_sequences}
+    options = {"return_sequences": return_sequences, "return_state": return_state}
     if cell != "rnn":
         # cuDNN's fused op cannot be compiled by XLA, and an exported graph that holds it does not
         # run without a GPU.

@@ -88,3 +88,20 @@ def test_xla_compiles_it_to_the_same_numbers(cell):
     x = steps()
     compiled = tf.function(layer, jit_compile=True)
     np.testing.assert_allclose(compiled(x), layer(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_sequence_read_in_pieces_with_its_state_carried_is_read_as_a_whole(cell):
+    stack = recurrent(cell, 4, layers=2, return_state=True)
+    whole = stack(steps(length=6))
+    first, states = stack.carry(steps(length=6)[:, :2], stack.zero_states(2))
+    second, _ = stack.carry(steps(length=6)[:, 2:], states)
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, atol=1e-6)
+
+
+def test_a_forgotten_state_is_not_the_carried_one():
+    stack = recurrent("lstm", 4, return_state=True)
+    _, states = stack.carry(steps()[:, :2], stack.zero_states(2))
+    carried, _ = stack.carry(steps()[:, 2:], states)
+    fresh, _ = stack.carry(steps()[:, 2:], stack.zero_states(2))
+    assert np.abs(carried - fresh).max() > 1e-3
