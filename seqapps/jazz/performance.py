@@ -3,7 +3,9 @@
 Times are quarter notes; swing is in what is heard (MIDI, WAV), not in what is written.
 """
 
+import io
 import warnings
+import wave
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +22,7 @@ from seqapps.jazz.tunes import TICKS, beat_ticks
 VELOCITY = {"solo": 92, "accompaniment": 62}
 RESOLUTION = 480
 PIANO = 0
+PEAK = 0.8
 SHARPS_OF_TONIC = {7 * sharps % 12: sharps for sharps in range(-5, 7)}
 BASS_FROM, CHORD_FROM = 36, 54
 ROLL_QUARTERS = 32
@@ -136,12 +139,25 @@ def notation(performance: Performance, path: Path) -> None:
 
 
 def sound(midi_file: bytes) -> bytes:
-    """A MIDI file played by the soundfont that comes with pretty_midi: a WAV, 48 kHz stereo."""
+    """A MIDI file played by the soundfont that comes with pretty_midi: a WAV, 48 kHz stereo.
+
+    It is made as loud as its highest peak at `PEAK` of the range.
+    """
     import midirenderer
     import pretty_midi
 
     font = Path(pretty_midi.__file__).parent / "TimGM6mb.sf2"
-    return midirenderer.render_wave_from(font.read_bytes(), midi_file)
+    rendered = midirenderer.render_wave_from(font.read_bytes(), midi_file)
+    with wave.open(io.BytesIO(rendered)) as file:
+        settings, frames = file.getparams(), file.readframes(file.getnframes())
+    samples = np.frombuffer(frames, np.int16)
+    loudest = max(int(np.abs(samples.astype(np.int32)).max(initial=0)), 1)
+    louder = (samples * (PEAK * 2**15 / loudest)).astype(np.int16)
+    made = io.BytesIO()
+    with wave.open(made, "wb") as file:
+        file.setparams(settings)
+        file.writeframes(louder.tobytes())
+    return made.getvalue()
 
 
 def engraved(musicxml: Path) -> bytes:
