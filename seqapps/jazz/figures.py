@@ -27,11 +27,13 @@ def all_of(evaluation: Evaluation, findings: Any) -> Iterator[tuple[str, Figure]
         "histograms": lambda: histograms(findings["lines"]),
         "chord_tones": lambda: chord_tones(findings["found"]),
         "self_similarity": lambda: self_similarity(findings["lines"], evaluation.truth["key"][0]),
-        "gradients": lambda: gradients.figure(
-            distance.norms(evaluation, evaluation.params.evaluate.gradient_epochs),
-            title=f"Trained alike, reading the test tune of fold {evaluation.folds[-1]}",
-        ),
     }
+    epochs = evaluation.params.evaluate.gradient_epochs
+    if epochs:
+        draw["gradients"] = lambda: gradients.figure(
+            distance.norms(evaluation, epochs),
+            title=f"Trained alike, reading the test tune of fold {evaluation.folds[-1]}",
+        )
     for name, function in draw.items():
         with mpl.rc_context(plots.STYLE):
             drawn = function()

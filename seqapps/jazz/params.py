@@ -44,7 +44,9 @@ class Evaluate(config.Evaluate):
     """Rivals and samples."""
 
     deepjazz_epochs: int = Field(ge=0, description="the lectures' network; 0 leaves it out")
-    gradient_epochs: int = Field(ge=1, description="of the nets whose gradients are compared")
+    gradient_epochs: int = Field(
+        ge=0, description="of the nets whose gradients are compared; 0 leaves them out"
+    )
     samples: int = Field(ge=2, description="improvised tunes that are judged")
     sample_beats: int = Field(ge=8, description="length of each")
     temperature: float = Field(gt=0)

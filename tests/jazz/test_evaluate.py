@@ -3,11 +3,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from seqapps.jazz import evaluate, ngrams, preprocess, rivals, samples, tunes
+from seqapps import training
+from seqapps.jazz import distance, evaluate, model, ngrams, preprocess, rivals, samples, tunes
 from seqapps.jazz.front import VALUES
 from seqapps.jazz.ngrams import NGram
 from seqapps.jazz.preprocess import REQUEST
-from tests.jazz.conftest import made_up
+from tests.jazz.conftest import made_up, params
 
 
 @pytest.fixture
@@ -105,3 +106,23 @@ def test_the_mean_over_tunes_has_an_interval_about_it():
     found = samples.summary(SimpleNamespace(params=params), values, np.array(list("abcd")))
     assert found["x.mean"] == 2.5
     assert 1 <= found["x.low95"] < 2.5 < found["x.high95"] <= 4
+
+
+def test_both_nets_gradients_are_taken_over_the_tunes_windows(truth, assets, monkeypatch):
+    asked = []
+
+    def load(app, table, folder, weights):
+        asked.append((table.train.cell, table.train.memory, table.train.epochs))
+        return model.build(table, folder)
+
+    monkeypatch.setattr(training, "fit", lambda *_, **__: None)
+    monkeypatch.setattr(training, "load", load)
+    evaluation = SimpleNamespace(
+        params=params(), folds=("one",), truth=truth, assets=lambda fold: assets
+    )
+    found = distance.norms(evaluation, 3)
+    assert asked == [("rnn", False, 3), ("lstm", False, 3)]
+    for values in found.values():
+        # The first test tune has 32 notes: one window of those.
+        assert values.shape == (32,)
+        assert values[0] == 1 and values[-1] > 0
