@@ -118,7 +118,9 @@ def write_responses(path: Path, truth: Columns, answers: dict[str, Columns]) -> 
 
 
 def plain(value: Any) -> Any:
-    """A numpy value as plain Python: numbers, strings and lists."""
+    """A numpy value as plain Python: numbers, strings and lists of them."""
+    if isinstance(value, np.ndarray) and value.dtype == object:
+        return [plain(part) for part in value]
     value = value.decode() if isinstance(value, bytes) else value
     return value.tolist() if hasattr(value, "tolist") else value
 
@@ -248,6 +250,8 @@ def _cell(value: Any) -> Any:
         return f"<{len(value)} bytes>"
     if np.ndim(value) == 0:
         return f"{value:.6g}" if isinstance(value, float | np.floating) else value
+    if np.asarray(value).dtype == object:
+        return json.dumps(plain(value), ensure_ascii=False)
     text = json.dumps(np.round(np.asarray(value, float), 6).tolist())
     return (
         text if len(text) <= CELL_CHARACTERS else f"<{'x'.join(map(str, np.shape(value)))} numbers>"

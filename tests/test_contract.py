@@ -93,7 +93,10 @@ for row in request["instances"]:
     answers.append({n: v.numpy()[0] for n, v in function(**given).items()})
 assert not any(m.startswith("seqapps") for m in sys.modules)
 def plain(v):
-    return v.decode() if isinstance(v, bytes) else v.tolist() if hasattr(v, "tolist") else v
+    v = v.tolist() if hasattr(v, "tolist") else v
+    if isinstance(v, list):
+        return [plain(part) for part in v]
+    return v.decode() if isinstance(v, bytes) else v
 rows = [{n: plain(v) for n, v in row.items()} for row in answers]
 print(json.dumps([next(iter(r.values())) if len(r) == 1 else r for r in rows]))
 """

@@ -77,6 +77,16 @@ def test_answers_do_not_depend_on_the_batch_and_keep_their_order():
     np.testing.assert_array_equal(three["sum"], one["sum"])
 
 
+def test_an_answer_may_hold_several_texts_per_row(tmp_path):
+    words = np.array([[b"one", "zwölf".encode()], [b"two", b""]], object)
+    truth = {name: np.array(["a", "b"], object) for name in ("key", "group", "fold")}
+    evaluation.write_responses(tmp_path / "r.jsonl", truth, {"endpoint": {"words": words}})
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [line["endpoint"]["words"] for line in lines] == [["one", "zwölf"], ["two", ""]]
+    evaluation._write_predictions(tmp_path / "p.csv", truth, {"endpoint": {"words": words}})
+    assert '["one", "zwölf"]' in (tmp_path / "p.csv").read_text().replace('""', '"')
+
+
 def test_the_gate_holds_a_model_back_that_its_baseline_beats(project, monkeypatch):
     monkeypatch.setattr(
         rooms, "baselines", lambda e: {"oracle": {"mean": e.truth["target"].copy()}}
