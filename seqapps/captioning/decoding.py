@@ -1,0 +1,108 @@
+"""Sentences out of a network, in the graph: greedy, and a beam.
+
+The odds of several networks are averaged at each step, so they vote on each word.
+
+Axis letters: B batch, K beams, L longest sentence, N cells, V words.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from seqapps.captioning.words import END, PAD, START, UNKNOWN
+
+BEAMS = 3
+LENGTH_POWER = 0.7
+"""A beam's log-probability is divided by length ** this before beams are compared."""
+
+NEVER = -1e9
+
+
+def decode(networks: list[Any], batch: dict[str, Any], *, longest: int, beams: int) -> Any:
+    """The best sentence found for each picture of a batch.
+
+    `beams` = 1 is greedy. Returns words int64 (B, L) with padding after the end, the
+    log-probability float32 (B,) of the sentence with its end, and the attention float32 (B, L, N)
+    at each word, zero at padding.
+    """
+    looked = [net.look(batch) for net in networks]
+    size = tf.shape(looked[0][1])[0]
+    looked = [tuple(tf.repeat(part, beams, axis=0) for part in pair) for pair in looked]
+    rows = size * beams
+    # At first all beams of a picture are the same: only the first may be continued.
+    first = tf.where(tf.range(beams) == 0, 0.0, NEVER)
+    states = {
+        "step": tf.constant(0),
+        "words": tf.fill([rows, longest], tf.constant(PAD, tf.int64)),
+        "said": tf.fill([rows], tf.constant(START, tf.int64)),
+        "score": tf.tile(first, [size]),
+        "length": tf.zeros([rows]),
+        "maps": tf.zeros([rows, longest, looked[0][0].shape[1]]),
+        "open": tf.ones([rows], tf.bool),
+        "networks": tuple(net.begin(rows) for net in networks),
+    }
+
+    def step(now: dict[str, Any]) -> tuple[dict[str, Any]]:
+        odds, maps, inner = _vote(networks, looked, now)
+        scores, parent, word = _best(now, odds, size, beams)
+        kept = {name: tf.gather(now[name], parent) for name in ("words", "maps", "length", "open")}
+        counts = tf.cast(kept["open"], tf.float32)
+        said = tf.where(kept["open"], word, tf.constant(PAD, tf.int64))
+        at = tf.one_hot(now["step"], longest)
+        shown = kept["open"] & (word != END)
+        place = tf.cast(at, tf.int64)[None] * tf.cast(shown, tf.int64)[:, None]
+        maps = tf.gather(maps, parent) * tf.cast(shown, tf.float32)[:, None]
+        return (
+            {
+                "step": now["step"] + 1,
+                "words": kept["words"] * (1 - place) + said[:, None] * place,
+                "said": said,
+                "score": scores,
+                "length": kept["length"] + counts,
+                "maps": kept["maps"] + at[None, :, None] * maps[:, None],
+                "open": shown,
+                "networks": tf.nest.map_structure(lambda part: tf.gather(part, parent), inner),
+            },
+        )
+
+    # One more step than words, for the end of the longest.
+    (last,) = tf.while_loop(
+        lambda now: tf.reduce_any(now["open"]), step, (states,), maximum_iterations=longest + 1
+    )
+    return _chosen(last, size, beams)
+
+
+def _vote(networks, looked, now):
+    """The mean odds (rows, V) as logarithms, the mean attention, and each network's new state."""
+    odds, maps, inner = [], [], []
+    for net, (cells, summary), state in zip(networks, looked, now["networks"], strict=True):
+        logits, weights, state = net.step(now["said"], state, cells, summary)
+        odds.append(tf.nn.log_softmax(logits))
+        maps.append(weights)
+        inner.append(state)
+    mean = tf.reduce_logsumexp(tf.stack(odds), axis=0) - tf.math.log(float(len(networks)))
+    return mean, tf.reduce_mean(tf.stack(maps), axis=0), tuple(inner)
+
+
+def _best(now, odds, size, beams):
+    """The `beams` best continuations of each picture: their scores, their parents, their words.
+
+    A closed beam has one continuation, padding, that costs nothing.
+    """
+    count = odds.shape[-1]
+    never = tf.reduce_sum(tf.one_hot([PAD, START, UNKNOWN], count), axis=0) * NEVER
+    closed = tf.one_hot(PAD, count, on_value=0.0, off_value=NEVER)
+    odds = tf.where(now["open"][:, None], odds + never, closed[None])
+    totals = now["score"][:, None] + odds
+    length = now["length"] + tf.cast(now["open"], tf.float32)
+    ranked = totals / tf.maximum(length, 1.0)[:, None] ** LENGTH_POWER if beams > 1 else totals
+    _, best = tf.math.top_k(tf.reshape(ranked, [size, beams * count]), beams)
+    flat = tf.reshape(best + tf.range(size)[:, None] * beams * count, [-1])
+    parent = flat // count
+    return tf.gather(tf.reshape(totals, [-1]), flat), parent, tf.cast(flat % count, tf.int64)
+
+
+def _chosen(last, size, beams):
+    """The first beam of each picture: top_k left them in order."""
+    first = tf.range(size) * beams
+    return tuple(tf.gather(last[name], first) for name in ("words", "score", "maps"))

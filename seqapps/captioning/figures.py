@@ -1,0 +1,65 @@
+"""Figures: what was said and where the network looked, and what attention is worth."""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from seqapps import plots
+from seqapps.captioning import images, sheet
+
+SHOWN, WORDS = 8, 16
+
+Row = tuple[bytes, str, str]
+
+
+def attention(rows: list[Row], answers: list[dict[str, Any]], *, title: str) -> Figure:
+    """A line of panels per picture: itself, then where the network looked at each word.
+
+    Args:
+        rows: image bytes, name, reference.
+        answers: for each row the endpoint's answer.
+        title: what the pictures are.
+    """
+    with mpl.rc_context(plots.STYLE | {"axes.grid": False}):
+        figure = plots.figure(1.05 * (WORDS + 1), 1.35 * len(rows) + 0.4)
+        lines = figure.subplots(len(rows), WORDS + 1, squeeze=False)
+        for line, (image, name, reference), answer in zip(lines, rows, answers, strict=True):
+            for panel in line:
+                panel.axis("off")
+            picture = images.shown(image)
+            line[0].imshow(picture.resize((192, 128)))
+            said = sheet.text(answer["caption"])
+            line[0].set_title(
+                f"{name}\nsaid: {said}\ntrue: {reference}"[:320], loc="left", fontsize=7
+            )
+            for panel, word, weights in zip(
+                line[1:], answer["words"], answer["attention"], strict=False
+            ):
+                if sheet.text(word):
+                    panel.imshow(sheet.looked(picture, weights))
+                    panel.text(
+                        0.5, -0.08, sheet.text(word), transform=panel.transAxes,
+                        ha="center", va="top", fontsize=7,
+                    )  # fmt: skip
+        figure.suptitle(f"Where the network looked at the first {WORDS} words: {title}", fontsize=9)
+    return figure
+
+
+def networks(cider_d: dict[str, np.ndarray]) -> Figure:
+    """Mean CIDEr-D of the test pictures, with its 95 % interval, for networks and baselines."""
+    with mpl.rc_context(plots.STYLE):
+        figure = plots.figure(7.4, 3.8)
+        panel = figure.subplots()
+        for place, (name, values) in enumerate(cider_d.items()):
+            error = 1.96 * values.std() / np.sqrt(len(values))
+            seen = name == "shipped" or name.endswith("alone") and not name.startswith("blind")
+            colour = plots.MODEL if seen else plots.BASELINE
+            panel.bar(place, values.mean(), yerr=error, color=colour, width=0.6, capsize=4)
+        names = [name.replace(", ", "\n").replace("_", "\n") for name in cider_d]
+        panel.set_xticks(range(len(names)), names, fontsize=8)
+        panel.set_ylabel("CIDEr-D")
+        count = len(next(iter(cider_d.values())))
+        panel.set_title(f"Networks (alone: one network, greedy) and baselines, {count} pictures")
+    return figure

@@ -1,0 +1,269 @@
+"""The networks: cells of a picture in, the odds of each next word out, and where they looked.
+
+Several networks may stand side by side in one model, each with weights of its own: the shipped
+ones first (`train.voters`), then those they are compared with (`train.compare`).
+
+Axis letters: B batch, H rows of pixels, W columns, N cells, C channels, T steps, U units, V words.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from seqapps import layers
+from seqapps.captioning import encoders, preprocess
+from seqapps.captioning.words import PAD
+
+Tensors = dict[str, Any]
+
+
+def feed(params: Any, assets: Path, training: bool) -> Callable[[Tensors, Any], Tensors]:
+    """A function (record, seed) -> `words` (T + 1,), and `view` (H, W, 3) in [0, 1] or `cells`.
+
+    In training the view is augmented and one of the references drawn; else the first is taken.
+    """
+    table, known = params.train, preprocess.facts(assets)
+    size = [known["image_height"], known["image_width"], 3]
+    steps = known["max_words"] + 2
+
+    def one(record: Tensors, seed: Any) -> Tensors:
+        rows = record["words"]
+        count = tf.shape(rows)[0]
+        drawn = tf.random.stateless_uniform([], seed, 0, count, tf.int32) if training else 0
+        fed = {"words": tf.ensure_shape(rows[drawn], [steps])}
+        if known["encoder"] != "small":
+            return fed | {"cells": tf.ensure_shape(record["cells"], [*known["cells"]])}
+        pixels = tf.reshape(tf.io.decode_raw(record["view"], tf.uint8), size)
+        pixels = tf.cast(pixels, tf.float32) / 255.0
+        pixels = encoders.augmented(pixels, seed, table.shift, table.zoom) if training else pixels
+        return fed | {"view": pixels}
+
+    return one
+
+
+def build(params: Any, assets: Path) -> keras.Model:
+    """The networks that `[train]` names, their weights made."""
+    known = preprocess.facts(assets)
+    model = Captioner(params.train, known, len(preprocess.load_vocabulary(assets)))
+    if known["encoder"] != "small":
+        model.frozen = encoders.pretrained(assets)
+    model(model.blank(), training=True)
+    return model
+
+
+class Captioner(keras.Model):
+    """The networks side by side; call it for training, `describe` and `step` for decoding."""
+
+    def __init__(self, table: Any, known: dict[str, Any], vocabulary: int):
+        super().__init__()
+        self.table, self.known = table, known
+        self.frozen = None
+        self.networks = [Network(table, known, kind, vocabulary) for kind in table.members]
+        steps = table.epochs * max(known["train_pictures"] // table.batch_size, 1)
+        self.own_words_per_step = (1.0 - table.teacher_forcing) / steps
+        self.steps = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, dtype="float32", name="steps"
+        )
+        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.crossentropy = keras.metrics.Mean(name="crossentropy")
+        self.seeds = keras.random.SeedGenerator(table.seed)
+
+    def blank(self) -> Tensors:
+        """A batch of one empty picture and one empty caption."""
+        words = tf.zeros([1, self.known["max_words"] + 2], tf.int64)
+        if self.known["encoder"] != "small":
+            return {"words": words, "cells": tf.zeros([1, *self.known["cells"]])}
+        size = [1, self.known["image_height"], self.known["image_width"], 3]
+        return {"words": words, "view": tf.zeros(size)}
+
+    def call(self, batch, training=False):
+        """Logits float32 (B, networks, T, V) of the word after each of `words` but the last."""
+        given = batch["words"][:, :-1]
+        if training and self.own_words_per_step:
+            return tf.stack([self._mixed(net, batch, given) for net in self.networks], axis=1)
+        return tf.stack([net(batch, given, training=training) for net in self.networks], axis=1)
+
+    def _mixed(self, net, batch, given):
+        """Logits where some of the words read are the network's own (Bengio et al. 2015).
+
+        Their share grows with each step of training, from none to 1 - `teacher_forcing`. They come
+        from a first pass over the true words, so that all steps are still computed at once.
+        """
+        own = tf.argmax(tf.stop_gradient(net(batch, given, training=True)), axis=-1)
+        own = tf.concat([given[:, :1], own[:, :-1]], axis=1)
+        drawn = keras.random.uniform(tf.shape(given), seed=self.seeds)
+        swapped = (drawn < self.own_words_per_step * self.steps) & (given != PAD)
+        return net(batch, tf.where(swapped, own, given), training=True)
+
+    def seen(self, image):
+        """What the networks read of encoded images, string (B,): `view` or `cells`."""
+        height, width = self.known["image_height"], self.known["image_width"]
+        pixels = tf.map_fn(
+            lambda content: encoders.view(content, height, width),
+            image,
+            fn_output_signature=tf.TensorSpec([height, width, 3], tf.uint8),
+            parallel_iterations=1,  # one decoded photograph in memory at a time
+        )
+        if self.frozen is not None:
+            return {"cells": self.frozen(pixels)}
+        return {"view": tf.cast(pixels, tf.float32) / 255.0}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Cross-entropy with smoothed labels, mean over the words of the batch, sum of networks."""
+        wanted = x["words"][:, 1:]
+        losses = smoothed(wanted, y_pred, self.table.label_smoothing if training else 0.0)
+        counted = tf.cast(wanted != PAD, tf.float32)
+        right = tf.argmax(y_pred[:, 0], axis=-1) == wanted
+        self.accuracy.update_state(tf.cast(right, tf.float32), counted)
+        total = tf.reduce_sum(counted)
+        means = tf.reduce_sum(losses * counted[:, None], axis=[0, 2]) / total
+        self.crossentropy.update_state(means[0], total)
+        if training:
+            self.steps.assign_add(1.0)
+        return tf.reduce_sum(means)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """The loss, and the first network's part in it."""
+        return self.get_metrics_result()
+
+
+def smoothed(wanted: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
+    """Cross-entropy (B, networks, T), `smoothing` of each label spread over all words."""
+    odds = tf.nn.log_softmax(logits)
+    truth = tf.one_hot(wanted, logits.shape[-1])[:, None]
+    own = tf.reduce_sum(truth * odds, axis=-1)
+    return -(1.0 - smoothing) * own - smoothing * tf.reduce_mean(odds, axis=-1)
+
+
+class Network(keras.layers.Layer):
+    """Encoder, recurrent decoder, attention: one captioner.
+
+    The step of the lectures: h_i from the words so far; s_ij of h_i and cell j; w = softmax(s);
+    c_i = sum_j w_ij cell_j; the word from concat(c_i, h_i). As c_i does not enter the recurrence,
+    all steps of a known sentence are computed at once.
+    """
+
+    def __init__(self, table: Any, known: dict[str, Any], kind: str, vocabulary: int):
+        super().__init__()
+        self.kind = kind
+        self.shape = encoders.grid(known)
+        self.units = units = table.units
+        drop = table.dropout
+        self.encoder = None
+        if kind != "blind":
+            self.encoder = encoders.Small(units // 2) if known["encoder"] == "small" else None
+            self.reduce = keras.layers.Dense(units, activation="relu")
+            self.cell_drop = keras.layers.Dropout(drop)
+            self.summarize = keras.layers.Dense(units, activation="tanh")
+        self.embed = keras.layers.Embedding(vocabulary, table.embedding_dim)
+        self.drop = keras.layers.Dropout(drop)
+        cell = "dense" if table.cell == "jordan" else table.cell
+        self.stack = layers.recurrent(cell, units, dropout=drop)
+        self.attend = Attention(kind, units) if kind in ("dot", "bahdanau") else None
+        self.mix = keras.layers.Dense(units, activation="tanh")
+        self.out = keras.layers.Dense(vocabulary)
+
+    def call(self, batch, given, training=False):
+        """Logits float32 (B, T, V) of the words after `given` (B, T)."""
+        cells, summary = self.look(batch, training=training)
+        hidden = self.stack(self._inputs(given, summary), training=training)
+        return self._words(hidden, cells, training)[0]
+
+    def look(self, batch, training=False):
+        """The cells (B, N, U), and their summary (B, U), which the decoder reads at each step."""
+        if self.kind == "blind":
+            count = tf.shape(next(iter(batch.values())))[0]
+            rows, columns = self.shape
+            return tf.zeros([count, rows * columns, self.units]), tf.zeros([count, self.units])
+        if self.encoder is None:
+            cells = self.reduce(batch["cells"])
+            whole = [tf.reduce_mean(cells, axis=1)]
+        else:
+            maps, coarse = self.encoder(batch["view"])
+            cells = self.reduce(tf.concat([maps, self._places(maps)], axis=-1))
+            flat = tf.reshape(coarse, [-1, coarse.shape[1] * coarse.shape[2]])
+            whole = [tf.reduce_mean(cells, axis=1), tf.reduce_max(cells, axis=1), flat]
+        cells = self.cell_drop(cells, training=training)
+        summary = self.summarize(self.drop(tf.concat(whole, axis=-1), training=training))
+        return cells, summary
+
+    def step(self, words, states, cells, summary):
+        """One step of decoding: logits (B, V), weights (B, N), states.
+
+        `words` (B,) are those just said; `states` begin as `begin(B)`.
+        """
+        steps = self._inputs(words[:, None], summary)[:, 0]
+        left = []
+        for layer, state in zip(self.stack.layers, states, strict=True):
+            if state:
+                steps, state = layer.cell(steps, list(state))
+            else:
+                steps = layer.dense(steps)
+            left.append(tuple(state))
+        logits, weights = self._words(steps[:, None], cells, False)
+        return logits[:, 0], weights[:, 0], tuple(left)
+
+    def begin(self, size):
+        """The states before the first word."""
+        return tuple(
+            tuple(layer.cell.get_initial_state(size)) if hasattr(layer, "cell") else ()
+            for layer in self.stack.layers
+        )
+
+    def _inputs(self, given, summary):
+        steps = self.embed(given)
+        again = tf.repeat(summary[:, None], tf.shape(steps)[1], axis=1)
+        return tf.concat([steps, again], axis=-1)
+
+    def _words(self, hidden, cells, training):
+        if self.attend is None:
+            uniform = tf.ones(
+                [tf.shape(hidden)[0], tf.shape(hidden)[1], self.shape[0] * self.shape[1]]
+            )
+            context, weights = hidden, uniform / uniform.shape[-1]
+        else:
+            context, weights = self.attend(hidden, cells)
+            context = tf.concat([context, hidden], axis=-1)
+        mixed = self.mix(self.drop(context, training=training))
+        return self.out(self.drop(mixed, training=training)), weights
+
+    def _places(self, maps):
+        rows, columns = self.shape
+        down, across = np.meshgrid(
+            np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij"
+        )
+        waves = [np.ones_like(down)] + [
+            wave(np.pi * k * axis / 2)
+            for axis in (down, across)
+            for k in (1, 2, 4)
+            for wave in (np.sin, np.cos)
+        ]
+        table = np.stack(waves, axis=-1).reshape(1, rows * columns, -1).astype(np.float32)
+        return tf.tile(tf.constant(table), [tf.shape(maps)[0], 1, 1])
+
+
+class Attention(keras.layers.Layer):
+    """Where to look: "dot" s = (W h) . k; "bahdanau" s = v . tanh(W h + k), k = U cell."""
+
+    def __init__(self, kind: str, units: int):
+        super().__init__()
+        self.kind = kind
+        # The additive score makes a tensor of (B, T, N, width): a narrow one is most of the speed.
+        width = units // 4
+        self.query = keras.layers.Dense(width, use_bias=False)
+        self.key = keras.layers.Dense(width)
+        self.score = keras.layers.Dense(1, use_bias=False) if kind == "bahdanau" else None
+
+    def call(self, hidden, cells):
+        """The context (B, T, U) and the weights (B, T, N) it was mixed with."""
+        query, keys = self.query(hidden), self.key(cells)
+        if self.score is None:
+            scores = tf.matmul(query, keys, transpose_b=True) / float(query.shape[-1]) ** 0.5
+        else:
+            scores = self.score(tf.tanh(query[:, :, None] + keys[:, None]))[..., 0]
+        weights = tf.nn.softmax(scores)
+        return tf.matmul(weights, cells), weights

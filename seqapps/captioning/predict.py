@@ -1,0 +1,53 @@
+"""Predict: a user's pictures to captions, as a table and as a sheet to look at."""
+
+import csv
+import itertools
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from seqapps.app import Skip
+from seqapps.captioning import images
+from seqapps.captioning.sheet import Sheet, text
+
+Meta = dict[str, Any]
+
+
+def requests(
+    params: Any, assets: Path, paths: list[Path]
+) -> Iterator[tuple[Meta, dict[str, bytes]] | Skip]:
+    """`(meta, {"image": bytes})` for each picture of the files and folders, or a Skip.
+
+    Whatever Pillow reads is taken; what TensorFlow cannot decode upright (WebP, TIFF, a turned or
+    CMYK JPEG) is sent as PNG.
+    """
+    del params, assets
+    for path in itertools.chain.from_iterable(map(_files, paths)):
+        try:
+            content = images.upright(path.read_bytes())
+        except images.Refused as refused:
+            yield Skip(str(refused), str(path))
+            continue
+        yield {"file": str(path), "image": content}, {"image": content}
+
+
+def render(
+    params: Any, assets: Path, rows: Iterable[tuple[Meta, dict[str, Any]]], out: Path
+) -> list[Path]:
+    """Writes `captions.csv` and `captions.html` as the answers come."""
+    del params, assets
+    table, page = out / "captions.csv", out / "captions.html"
+    with table.open("w", newline="", encoding="utf-8") as file, Sheet(page) as sheet:
+        writer = csv.writer(file)
+        writer.writerow(["file", "caption", "log_probability"])
+        for meta, answer in rows:
+            chance = f"{float(answer['log_probability']):.6g}"
+            writer.writerow([meta["file"], text(answer["caption"]), chance])
+            sheet.add(meta["file"], meta["image"], answer)
+    return [table, page]
+
+
+def _files(path: Path) -> list[Path]:
+    if path.is_file():
+        return [path]
+    return sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))

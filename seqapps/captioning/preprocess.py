@@ -1,0 +1,206 @@
+"""Preprocess: who is held out, the vocabulary of the train captions, one record per picture.
+
+Leak groups: pictures that share a caption, word for word, or look alike (see `images.twins`), and
+whatever hangs together through them. Where a source brings its own split and a group lies in
+several parts of it, the part most in need of protection keeps it (test before validation before
+train) and the others' members are left out, counted.
+
+Axis letters: R references, W words of a row, N cells of the grid, C channels.
+"""
+
+import json
+import random
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqapps.app import Item, Skip, UserError
+from seqapps.captioning import images
+from seqapps.captioning.words import END, PAD, SPECIAL, START, UNKNOWN, first_clause, words
+
+PROTECTED = ("test", "validation", "train")
+
+
+def index(params: Any, raw: Path) -> Iterator[Item | Skip]:
+    """Each picture of each fold: `where` is (path of the picture, its captions)."""
+    table = params.preprocess
+    entries: list[dict[str, Any]] = []
+    for entry in _usable(table, raw):
+        if isinstance(entry, Skip):
+            yield entry
+        else:
+            entries.append(entry)
+    if not entries:
+        return
+    groups = _groups(entries)
+    if any(entry["split"] for entry in entries):
+        yield from _by_list(table, entries, groups)
+    else:
+        yield from _by_share(table, entries, groups)
+
+
+def assets(params: Any, items: Iterable[Item], out: Path) -> None:
+    """Writes `vocabulary.json` and `facts.json`, and the weights of an encoder that is not small.
+
+    The vocabulary holds the special words and the train captions' words, most frequent first.
+    """
+    table = params.preprocess
+    counts: Counter[str] = Counter()
+    longest = pictures = 0
+    for item in items:
+        pictures += 1
+        for caption in item.where[1]:
+            found = words(caption)
+            counts.update(found)
+            longest = max(longest, len(found))
+    kept = sorted(
+        (w for w, n in counts.items() if n >= table.min_count), key=lambda w: (-counts[w], w)
+    )
+    write_json(out / "vocabulary.json", [*SPECIAL, *kept])
+    facts = {
+        "encoder": table.encoder,
+        "image_height": table.image_height,
+        "image_width": table.image_width,
+        "max_words": min(longest, table.max_words),
+        "train_pictures": pictures,
+    }
+    write_json(out / "facts.json", facts)
+    if table.encoder != "small":
+        from seqapps.captioning import encoders
+
+        encoders.save_pretrained(table, out)
+
+
+def example(params: Any, assets: Path, item: Item) -> dict[str, Any] | Skip:
+    """One record: the picture's bytes, what the encoder starts from, and the references."""
+    path, captions = item.where
+    try:
+        content = images.upright(Path(path).read_bytes())
+    except images.Refused as refused:
+        return Skip(str(refused), item.key)
+    known, vocabulary = facts(assets), {w: n for n, w in enumerate(load_vocabulary(assets))}
+    from seqapps.captioning import encoders
+
+    view, cells = encoders.cached(assets, content)
+    rows = [encoded(words(caption), vocabulary, known["max_words"]) for caption in captions]
+    return {
+        "image": content,
+        "view": view,
+        "cells": cells,
+        "captions": "\n".join(" ".join(words(caption)) for caption in captions),
+        "words": np.array(rows, np.int64),
+    }
+
+
+def encoded(sentence: list[str], vocabulary: dict[str, int], max_words: int) -> list[int]:
+    """The numbers of a caption: start, at most `max_words` words, end, padding to max_words + 2.
+
+    >>> encoded(["red", "star"], {"red": 4}, 3)
+    [1, 4, 3, 2, 0]
+    """
+    numbers = [vocabulary.get(word, UNKNOWN) for word in sentence[:max_words]]
+    row = [START, *numbers, END]
+    return row + [PAD] * (max_words + 2 - len(row))
+
+
+def facts(assets: Path) -> dict[str, Any]:
+    """What `assets` wrote into `facts.json`."""
+    return json.loads((assets / "facts.json").read_text())
+
+
+def load_vocabulary(assets: Path) -> list[str]:
+    """The words, in the order of their numbers."""
+    return json.loads((assets / "vocabulary.json").read_text())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a value as JSON."""
+    path.write_text(json.dumps(value, ensure_ascii=False, indent=1) + "\n")
+
+
+def _usable(table: Any, raw: Path) -> Iterator[dict[str, Any] | Skip]:
+    with (raw / "captions.jsonl").open() as file:
+        for line in file:
+            entry = json.loads(line)
+            if "problem" in entry:
+                yield Skip(entry["problem"], entry["key"])
+                continue
+            cut = first_clause if table.caption == "first_clause" else str.strip
+            captions = [cut(caption) for caption in entry["captions"]]
+            kept = [c for c in captions if words(c) and not _left_out(table, c)]
+            if kept:
+                yield entry | {"captions": kept, "image": str(raw / entry["image"])}
+            else:
+                matched = any(_left_out(table, caption) for caption in captions)
+                reason = "caption matches preprocess.leave_out" if matched else "empty caption"
+                yield Skip(reason, entry["key"])
+
+
+def _left_out(table: Any, caption: str) -> bool:
+    return bool(table.leave_out) and re.search(table.leave_out, caption) is not None
+
+
+def _groups(entries: list[dict[str, Any]]) -> list[str]:
+    """For each entry the key of the first one in its leak group."""
+    firsts: dict[Any, int] = {}
+    pairs = [
+        (firsts.setdefault(mark, number), number)
+        for number, entry in enumerate(entries)
+        for mark in [entry["twin"], *(tuple(words(c)) for c in entry["captions"])]
+    ]
+    return [entries[root]["key"] for root in images.components(len(entries), pairs)]
+
+
+def _by_share(table: Any, entries: list[dict[str, Any]], groups: list[str]) -> Iterator[Item]:
+    """Slices of the shuffled groups: fold n tests the n-th slice and validates on what follows."""
+    order = sorted(set(groups))
+    random.Random(table.seed).shuffle(order)
+    sizes = Counter(groups)
+    passed, place = 0, {}
+    for group in order:
+        place[group] = (passed + sizes[group] / 2) / len(groups)
+        passed += sizes[group]
+    for fold in range(table.folds):
+        name = "all" if table.folds == 1 else f"{fold + 1}of{table.folds}"
+        for entry, group in zip(entries, groups, strict=True):
+            ahead = (place[group] - fold * table.test_share) % 1
+            held = ahead < table.test_share + table.validation_share
+            split = ("test" if ahead < table.test_share else "validation") if held else "train"
+            yield _item(entry, split, group, name)
+
+
+def _by_list(table: Any, entries: list[dict[str, Any]], groups: list[str]) -> Iterator[Item | Skip]:
+    """The source's own split, without the members of a group that straddles it."""
+    present = {entry["split"] for entry in entries}
+    if not {"train", "test"} <= present:
+        raise UserError(
+            f"the split lists name {sorted(filter(None, present))}; wanted train and test at least"
+        )
+    carved = set()
+    if "validation" not in present:
+        order = sorted(set(groups))
+        random.Random(table.seed).shuffle(order)
+        carved = set(order[: max(1, round(table.validation_share * len(order)))])
+    splits = [
+        "validation" if entry["split"] == "train" and group in carved else entry["split"]
+        for entry, group in zip(entries, groups, strict=True)
+    ]
+    keeper: dict[str, str] = {}
+    for group, split in zip(groups, splits, strict=True):
+        if split:
+            keeper[group] = min(split, keeper.get(group, split), key=PROTECTED.index)
+    for entry, group, split in zip(entries, groups, splits, strict=True):
+        if not split:
+            yield Skip("picture is in none of the split lists", entry["key"])
+        elif split != keeper[group]:
+            yield Skip(f"{split}: a twin or the same caption lies in {keeper[group]}", entry["key"])
+        else:
+            yield _item(entry, split, group, "all")
+
+
+def _item(entry: dict[str, Any], split: Any, group: str, fold: str) -> Item:
+    return Item(entry["key"], split, group, (entry["image"], tuple(entry["captions"])), fold)

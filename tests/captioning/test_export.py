@@ -1,0 +1,143 @@
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqapps.captioning import decoding, export, model
+from seqapps.captioning.params import Evaluate
+from seqapps.captioning.words import END, PAD, START, UNKNOWN
+from tests.captioning.conftest import encoded, speckled
+from tests.captioning.test_model import params
+
+
+class Table:
+    """A network whose odds of the next word are a table row of the last word: (V, V)."""
+
+    def __init__(self, odds):
+        self.odds = tf.math.log(tf.constant(odds, tf.float32))
+
+    def look(self, batch):
+        count = tf.shape(batch["view"])[0]
+        return tf.zeros([count, 3, 1]), tf.zeros([count, 1])
+
+    def begin(self, size):
+        return (tf.zeros([size, 1]),)
+
+    def step(self, words, states, cells, summary):
+        weights = tf.one_hot(words % 3, 3)
+        return tf.gather(self.odds, words), weights, states
+
+
+def odds(seed):
+    """Odds of seven words; 4 is likeliest at once, but the best sentence begins with 5."""
+    table = np.random.default_rng(seed).dirichlet(np.ones(7), 7)
+    return np.maximum(table, 1e-4)
+
+
+def best(table, longest):
+    """The likeliest whole sentence by trying all of them, divided as the beam divides."""
+    log = np.log(table)
+    found = []
+    for length in range(longest + 1):
+        for words in itertools.product(range(UNKNOWN + 1, len(table)), repeat=length):
+            path = [START, *words, END]
+            score = sum(log[a, b] for a, b in itertools.pairwise(path))
+            found.append((score / (length + 1) ** decoding.LENGTH_POWER, score, words))
+    return max(found)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_wide_beam_finds_the_best_sentence_of_all(seed):
+    table = odds(seed)
+    words, score, _ = decoding.decode([Table(table)], {"view": tf.zeros([2])}, longest=3, beams=60)
+    _, wanted, sentence = best(table, 3)
+    assert tuple(word for word in words[1].numpy() if word != PAD) == sentence
+    assert float(score[1]) == pytest.approx(_with_mass(table, wanted), abs=1e-4)
+
+
+def _with_mass(table, score):
+    # Rows of the table sum to one up to the floor, which log_softmax divides out.
+    del table
+    return pytest.approx(score, abs=5e-3).expected
+
+
+def test_greedy_takes_the_likeliest_word_each_time_and_stops_at_the_end():
+    table = np.full((7, 7), 1e-4)
+    table[START, 4], table[4, 6], table[6, END] = 1, 1, 1
+    words, score, maps = decoding.decode(
+        [Table(table / table.sum(1, keepdims=True))], {"view": tf.zeros([1])}, longest=4, beams=1
+    )
+    assert words.numpy().tolist() == [[4, 6, PAD, PAD]]
+    assert float(score[0]) == pytest.approx(-3 * np.log(1 + 6e-4), abs=1e-5)
+    looked = maps.numpy()[0]
+    # START is word 1 and the map is that of the word read: 1 % 3, then 4 % 3.
+    assert looked.argmax(axis=1)[:2].tolist() == [1, 1] and (looked[2:] == 0).all()
+
+
+def test_padding_start_and_unknown_are_never_said():
+    table = np.full((7, 7), 0.01)
+    table[:, [PAD, START, UNKNOWN]] = 1.0
+    table[:, 5] = 0.02
+    words, _, _ = decoding.decode([Table(table)], {"view": tf.zeros([1])}, longest=3, beams=1)
+    assert words.numpy().tolist() == [[5, 5, 5]]
+
+
+def test_networks_vote_with_their_mean_odds():
+    one, other = np.full((7, 7), 0.01), np.full((7, 7), 0.01)
+    one[START, [4, 5]], other[START, [5, 6]] = [0.6, 0.4], [0.4, 0.6]
+    words, _, _ = decoding.decode(
+        [Table(one), Table(other)], {"view": tf.zeros([1])}, longest=1, beams=1
+    )
+    assert words.numpy().tolist() == [[5]]
+
+
+@pytest.fixture
+def endpoints(assets):
+    given = params(compare=("blind",))
+    given.evaluate = Evaluate(decoding="greedy")
+    built = model.build(given, assets)
+    return export.endpoints(given, built, assets)
+
+
+def test_pictures_of_any_size_and_kind_in_one_batch_are_answered_as_alone(endpoints):
+    contents = [
+        encoded(speckled(1)),
+        encoded(speckled(2, (200, 31)), "JPEG"),
+        encoded(speckled(3, (7, 90)).convert("P"), "GIF"),
+        encoded(speckled(4).convert("RGBA")),
+    ]
+    function, [spec] = endpoints["beam3"]
+    together = function(tf.constant(contents))
+    assert spec.name == "image" and together["attention"].shape == (4, 5, 4, 6)
+    for row, content in enumerate(contents):
+        alone = function(tf.constant([content]))
+        assert alone["caption"][0] == together["caption"][row]
+        assert alone["attention"][0].numpy() == pytest.approx(
+            together["attention"][row].numpy(), abs=1e-5
+        )
+
+
+def test_the_caption_is_its_words_and_attention_sums_to_one_at_each(endpoints):
+    answer = endpoints["greedy"][0](tf.constant([encoded(speckled(n)) for n in range(6)]))
+    for caption, words, maps in zip(
+        answer["caption"].numpy(), answer["words"].numpy(), answer["attention"].numpy(), strict=True
+    ):
+        said = [word for word in words if word]
+        assert caption == b" ".join(said)
+        assert maps.sum(axis=(1, 2)) == pytest.approx([1.0] * len(said) + [0.0] * (5 - len(said)))
+    assert (answer["log_probability"].numpy() < 0).all()
+
+
+def test_bytes_that_are_no_picture_fail_the_request(endpoints):
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        endpoints["greedy"][0](tf.constant([b"no picture"]))
+
+
+def test_an_exported_model_has_only_the_three_endpoints_a_client_may_call(assets):
+    given = params()
+    given.evaluate, given.export = Evaluate(decoding="beam3"), SimpleNamespace()
+    found = export.endpoints(given, model.build(given, assets), assets)
+    assert list(found) == ["serving_default", "greedy", "beam3"]
+    assert found["serving_default"] == found["beam3"]

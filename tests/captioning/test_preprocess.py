@@ -1,0 +1,111 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from seqapps.app import Item, Skip, UserError
+from seqapps.captioning import encoders, preprocess
+from seqapps.captioning.params import Preprocess
+from seqapps.captioning.words import first_clause, words
+from tests.captioning.conftest import encoded, speckled
+
+
+def params(**table):
+    return SimpleNamespace(preprocess=Preprocess(seed=1, **table))
+
+
+def raw(tmp_path, entries):
+    lines = [
+        {
+            "key": f"k{n}",
+            "image": f"k{n}.png",
+            "twin": n,
+            "split": None,
+            "captions": [f"picture {n}"],
+        }
+        | entry
+        for n, entry in enumerate(entries)
+    ]
+    (tmp_path / "captions.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    return tmp_path
+
+
+def test_hyphens_percent_and_apostrophes_stay_in_words():
+    assert words("White-edged (top), 50% of L'Union; 3.5") == [
+        "white-edged", "top", "50%", "of", "l'union", "3.5",
+    ]  # fmt: skip
+
+
+def test_the_first_clause_is_what_is_seen():
+    assert first_clause("red with a star; red stands for blood") == "red with a star"
+
+
+def test_same_captions_and_twins_share_a_group_through_one_another(tmp_path):
+    entries = [{}, {"captions": ["Picture 0!"]}, {"twin": 1}, {}]
+    items = list(preprocess.index(params(test_share=0.25), raw(tmp_path, entries)))
+    assert [item.group for item in items] == ["k0", "k0", "k0", "k3"]
+    assert len({item.split for item in items[:3]}) == 1
+
+
+def test_five_folds_test_every_picture_once_and_leak_no_group(tmp_path):
+    entries = [{"twin": n - n % 2} for n in range(60)]
+    found = list(preprocess.index(params(folds=5), raw(tmp_path, entries)))
+    tested = [item.key for item in found if item.split == "test"]
+    assert sorted(tested) == sorted(f"k{n}" for n in range(60))
+    for fold in {item.fold for item in found}:
+        splits = {}
+        for item in (item for item in found if item.fold == fold):
+            assert splits.setdefault(item.group, item.split) == item.split
+        assert set(splits.values()) == {"train", "validation", "test"}
+
+
+def test_captions_that_are_no_description_are_counted(tmp_path):
+    entries = [{"captions": ["the flag of France is used; it is old"]}, {}, {}, {}]
+    table = params(leave_out="^the flag of .* is used", caption="first_clause")
+    first = next(iter(preprocess.index(table, raw(tmp_path, entries))))
+    assert first == Skip("caption matches preprocess.leave_out", "k0")
+
+
+def test_a_group_across_the_official_split_keeps_to_the_test_side(tmp_path):
+    entries = [{"split": s} for s in ("train", "test", "validation", "train", None)]
+    entries[3]["captions"] = ["picture 1"]
+    found = list(preprocess.index(params(), raw(tmp_path, entries)))
+    assert [entry.split for entry in found if isinstance(entry, Item)] == [
+        "train", "test", "validation",
+    ]  # fmt: skip
+    assert [(s.reason, s.key) for s in found if isinstance(s, Skip)] == [
+        ("train: a twin or the same caption lies in test", "k3"),
+        ("picture is in none of the split lists", "k4"),
+    ]
+
+
+def test_split_lists_without_a_test_part_are_refused(tmp_path):
+    with pytest.raises(UserError, match="wanted train and test at least"):
+        list(preprocess.index(params(), raw(tmp_path, [{"split": "train"}])))
+
+
+def test_the_vocabulary_is_the_train_captions_most_frequent_first(tmp_path):
+    items = [Item("a", "train", "a", ("a.png", ("red red star", "a star red"))), Item(
+        "b", "train", "b", ("b.png", ("blue star",)))]  # fmt: skip
+    preprocess.assets(params(min_count=2), items, tmp_path)
+    assert preprocess.load_vocabulary(tmp_path)[4:] == ["red", "star"]
+    assert preprocess.facts(tmp_path)["max_words"] == 3
+
+
+def test_a_record_holds_every_reference_as_numbers_and_the_pixels_of_the_graph(assets, tmp_path):
+    content = encoded(speckled(5))
+    (tmp_path / "p.png").write_bytes(content)
+    item = Item("p", "train", "p", (str(tmp_path / "p.png"), ("Red with a cross", "a sun")))
+    record = preprocess.example(params(), assets, item)
+    assert record["words"].tolist() == [[1, 4, 8, 5, 7, 2, 0], [1, 5, 3, 2, 0, 0, 0]]
+    assert record["captions"] == "red with a cross\na sun"
+    assert record["image"] == content
+    pixels = np.frombuffer(record["view"], np.uint8).reshape(32, 48, 3)
+    assert (pixels == encoders.view(content, 32, 48).numpy()).all()
+
+
+def test_a_broken_picture_is_a_named_skip(assets, tmp_path):
+    (tmp_path / "p.png").write_bytes(encoded(speckled(5))[:60])
+    item = Item("p", "train", "p", (str(tmp_path / "p.png"), ("x",)))
+    assert preprocess.example(params(), assets, item) == Skip("damaged image", "p")
