@@ -87,10 +87,14 @@ def _vote(networks, looked, now):
 def _best(now, odds, size, beams):
     """The `beams` best continuations of each picture: their scores, their parents, their words.
 
-    A closed beam has one continuation, padding, that costs nothing.
+    A closed beam has one continuation, padding, that costs nothing; after the longest sentence
+    there is nothing but its end.
     """
     count = odds.shape[-1]
-    never = tf.reduce_sum(tf.one_hot([PAD, START, UNKNOWN], count), axis=0) * NEVER
+    full = tf.equal(now["step"], now["words"].shape[1])
+    only_end = tf.one_hot(END, count, on_value=0.0, off_value=NEVER)
+    unsaid = tf.reduce_sum(tf.one_hot([PAD, START, UNKNOWN], count), axis=0) * NEVER
+    never = tf.where(full, only_end, unsaid)
     closed = tf.one_hot(PAD, count, on_value=0.0, off_value=NEVER)
     odds = tf.where(now["open"][:, None], odds + never, closed[None])
     totals = now["score"][:, None] + odds

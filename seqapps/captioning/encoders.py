@@ -88,10 +88,11 @@ class Pretrained(keras.layers.Layer):
     """
 
     def __init__(self, name: str, height: int, width: int, weights: str | None):
-        super().__init__(trainable=False)
+        super().__init__()
         make = getattr(keras.applications, name)
-        self.scale = "MobileNetV2" == name  # the others have their scaling as first layers
+        self.scale = name == "MobileNetV2"  # the others have their scaling as first layers
         self.network = make(include_top=False, weights=weights, input_shape=(height, width, 3))
+        self.network.trainable = False
         self.grid = tuple(self.network.output_shape[1:3])
 
     def call(self, pixels):

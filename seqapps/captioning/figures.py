@@ -23,7 +23,7 @@ def attention(rows: list[Row], answers: list[dict[str, Any]], *, title: str) -> 
         title: what the pictures are.
     """
     with mpl.rc_context(plots.STYLE | {"axes.grid": False}):
-        figure = plots.figure(1.05 * (WORDS + 1), 1.35 * len(rows) + 0.4)
+        figure = plots.figure(1.05 * (WORDS + 1), 1.4 * len(rows) + 0.4)
         lines = figure.subplots(len(rows), WORDS + 1, squeeze=False)
         for line, (image, name, reference), answer in zip(lines, rows, answers, strict=True):
             for panel in line:
@@ -31,9 +31,9 @@ def attention(rows: list[Row], answers: list[dict[str, Any]], *, title: str) -> 
             picture = images.shown(image)
             line[0].imshow(picture.resize((192, 128)))
             said = sheet.text(answer["caption"])
-            line[0].set_title(
-                f"{name}\nsaid: {said}\ntrue: {reference}"[:320], loc="left", fontsize=7
-            )
+            text = f"{name}\nsaid: {said}\ntrue: {reference}"[:320]
+            # A title as wide as the figure must not push the panels apart.
+            line[0].set_title(text, loc="left", fontsize=7).set_in_layout(False)
             for panel, word, weights in zip(
                 line[1:], answer["words"], answer["attention"], strict=False
             ):
@@ -43,6 +43,7 @@ def attention(rows: list[Row], answers: list[dict[str, Any]], *, title: str) -> 
                         0.5, -0.08, sheet.text(word), transform=panel.transAxes,
                         ha="center", va="top", fontsize=7,
                     )  # fmt: skip
+        figure.set_layout_engine("constrained", hspace=0.6)
         figure.suptitle(f"Where the network looked at the first {WORDS} words: {title}", fontsize=9)
     return figure
 

@@ -31,9 +31,8 @@ class Table:
 
 
 def odds(seed):
-    """Odds of seven words; 4 is likeliest at once, but the best sentence begins with 5."""
-    table = np.random.default_rng(seed).dirichlet(np.ones(7), 7)
-    return np.maximum(table, 1e-4)
+    """Odds of seven words after each of seven."""
+    return np.random.default_rng(seed).dirichlet(np.ones(7), 7)
 
 
 def best(table, longest):
@@ -54,13 +53,7 @@ def test_a_wide_beam_finds_the_best_sentence_of_all(seed):
     words, score, _ = decoding.decode([Table(table)], {"view": tf.zeros([2])}, longest=3, beams=60)
     _, wanted, sentence = best(table, 3)
     assert tuple(word for word in words[1].numpy() if word != PAD) == sentence
-    assert float(score[1]) == pytest.approx(_with_mass(table, wanted), abs=1e-4)
-
-
-def _with_mass(table, score):
-    # Rows of the table sum to one up to the floor, which log_softmax divides out.
-    del table
-    return pytest.approx(score, abs=5e-3).expected
+    assert float(score[1]) == pytest.approx(wanted, abs=1e-4)
 
 
 def test_greedy_takes_the_likeliest_word_each_time_and_stops_at_the_end():

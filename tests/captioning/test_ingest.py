@@ -117,7 +117,9 @@ def test_webp_and_turned_jpeg_become_upright_png_and_others_stay_as_they_are():
     assert webp[1:4] == b"PNG"
     exif = Image.Exif()
     exif[images.ORIENTATION] = 6  # the camera was held a quarter turn to the left
-    turned = Image.open(io.BytesIO(images.upright(encoded(picture, "JPEG", exif=exif, quality=95, subsampling=0))))
+    turned = Image.open(
+        io.BytesIO(images.upright(encoded(picture, "JPEG", exif=exif, quality=95, subsampling=0)))
+    )
     assert turned.size == (20, 30)
     wanted = np.asarray(picture.rotate(-90, expand=True), float)
     assert np.abs(np.asarray(turned, float) - wanted).mean() < 12
