@@ -182,7 +182,8 @@ def _by_list(table: Any, entries: list[dict[str, Any]], groups: list[str]) -> It
         )
     carved = set()
     if "validation" not in present:
-        order = sorted(set(groups))
+        listed = zip(entries, groups, strict=True)
+        order = sorted({group for entry, group in listed if entry["split"] == "train"})
         random.Random(table.seed).shuffle(order)
         carved = set(order[: max(1, round(table.validation_share * len(order)))])
     splits = [
