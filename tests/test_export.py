@@ -44,6 +44,12 @@ def test_the_model_answers_in_a_process_that_has_only_tensorflow(ran):
     np.testing.assert_allclose(json.loads(done.stdout), expected, atol=1e-6)
 
 
+def test_the_example_is_one_request_whose_rows_have_one_length(whole):
+    request = json.loads((exported(whole) / "example_request.json").read_text())
+    steps = np.array([row["steps"] for row in request["instances"]])
+    assert steps.ndim == 2
+
+
 def test_versions_rise_and_the_last_three_are_kept(ran):
     for _ in range(3):
         stages.run(APP, "export", "smoke", force=True, root=ran)
