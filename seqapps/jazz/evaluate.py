@@ -83,14 +83,8 @@ def baselines(evaluation: Evaluation) -> dict[str, Columns]:
 
 def controls(evaluation: Evaluation) -> dict[str, Columns]:
     """The network asked about each tune with its notes in another order: it must be worse."""
-    rng = np.random.default_rng(evaluation.params.evaluate.seed)
-    truth = evaluation.truth
-    mixed = {name: np.empty(len(truth["key"]), object) for name in ("pitch", "duration")}
-    for row in range(len(truth["key"])):
-        order = rng.permutation(len(truth["pitch"][row]))
-        for name, values in mixed.items():
-            values[row] = truth[name][row][order]
-    return {"shuffled_notes": evaluation.ask(truth | mixed)}
+    mixed = _shuffled(evaluation, ("pitch", "duration"))
+    return {"shuffled_notes": evaluation.ask(evaluation.truth | mixed)}
 
 
 def measure(evaluation: Evaluation) -> tuple[dict[str, float], Columns]:
@@ -131,15 +125,21 @@ def samples(evaluation: Evaluation, findings: Columns, out: Path) -> None:
         performance.write(played, out, str(truth["key"][row]))
 
 
-def _without_chords(evaluation: Evaluation) -> dict[str, float]:
+def _shuffled(evaluation: Evaluation, names: tuple[str, ...]) -> Columns:
+    """Columns whose entries are put in another order within each tune, the same for all names."""
     rng = np.random.default_rng(evaluation.params.evaluate.seed)
     truth = evaluation.truth
-    mixed = {name: np.empty(len(truth["key"]), object) for name in ("chords", "bass")}
+    mixed = {name: np.empty(len(truth["key"]), object) for name in names}
     for row in range(len(truth["key"])):
-        order = rng.permutation(len(truth["bass"][row]))
+        order = rng.permutation(len(truth[names[0]][row]))
         for name, values in mixed.items():
             values[row] = truth[name][row][order]
-    other = evaluation.ask(truth | mixed)
+    return mixed
+
+
+def _without_chords(evaluation: Evaluation) -> dict[str, float]:
+    truth = evaluation.truth
+    other = evaluation.ask(truth | _shuffled(evaluation, ("chords", "bass")))
     told, not_told = (
         np.array([judged(truth, said, row)["nll"].mean() for row in range(len(truth["key"]))])
         for said in (evaluation.response, other)
