@@ -1,22 +1,21 @@
 """Serving: the exported SavedModels behind KServe's V1 and V2 protocols, REST and gRPC.
 
-Runs in an environment of its own (`requirements-serve.lock`): KServe, a newer TensorFlow, and of
-ours only `served`. What is KServe's stays KServe's: routes, V2 encodings, metrics, gRPC. Ours are
-the loopback address, limits, the bearer token, version routes and the swap to a new version.
+Runs in an environment of its own (`requirements-serve.lock`): KServe, a newer TensorFlow, nothing of
+ours that trains. What is KServe's stays KServe's: routes, V2 encodings, metrics, gRPC. Ours are the
+loopback address, limits, the bearer token, version routes and the swap to a new version.
 
     python -m seqapps.serve dna=data/dna/full/export finance=data/finance/full/export --port 8080
 """
 
 import argparse
 import asyncio
-import hmac
 import logging
 import os
-import re
 import signal
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +34,22 @@ from kserve.protocol.rest.server import RESTServer
 from starlette.responses import JSONResponse
 
 from seqapps import swap
-from seqapps.answering import MALFORMED, Limits, Served, asked_version
+from seqapps.answering import MALFORMED, Limits, Served
+from seqapps.door import Door, Token
 from seqapps.swap import Versions
 
 DRAIN_SECONDS = 20
 APPLICATION = "kserve.model_server:app"
-VERSION_ROUTE = re.compile(
-    r"(/v[12]/models/[^/:]+)/versions/([^/:]+)(/infer|/ready|/metadata|:predict|)"
-)
-OPEN_ROUTES = ("/", "/v2/health/live", "/v2/health/ready")
-"""What a probe may ask without a token."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a server listens (`grpc_port` None: no gRPC), and the bearer token it asks for."""
+
+    host: str
+    port: int
+    grpc_port: int | None
+    token: str | None
 
 
 class Decoding(DataPlane):
@@ -109,84 +114,12 @@ class Servicer(InferenceServicer):
         return await super().ModelInfer(request, context)
 
 
-class Token(grpc.aio.ServerInterceptor):
-    """Refuses calls without the bearer token."""
-
-    def __init__(self, token: str):
-        self.token = token
-
-    async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        """The call, or a refusal in its place."""
-        sent = dict(handler_call_details.invocation_metadata).get("authorization", "")
-        if _is_token(sent.encode() if isinstance(sent, str) else sent, self.token):
-            return await continuation(handler_call_details)
-
-        async def refuse(request: Any, context: Any) -> None:
-            del request
-            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "wrong or no bearer token")
-
-        return grpc.unary_unary_rpc_method_handler(refuse)
-
-
-class Door:
-    """ASGI middleware before KServe's routes: token, size of the body, version in the path."""
-
-    def __init__(self, app: Any, *, token: str | None, limits: Limits):
-        self.app, self.token, self.limits = app, token, limits
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Passes a request on, or answers it with 401, 408 or 413."""
-        if scope["type"] != "http":
-            return await self.app(scope, receive, send)
-        sent = dict(scope["headers"]).get(b"authorization", b"")
-        if self.token and scope["path"] not in OPEN_ROUTES and not _is_token(sent, self.token):
-            return await _refuse(send, 401, "wrong or no bearer token")
-        try:
-            body = await asyncio.wait_for(self._body(receive), self.limits.seconds)
-        except TimeoutError:
-            return await _refuse(send, 408, "the body did not arrive in time")
-        if body is None:
-            return None  # the client has gone
-        if len(body) > self.limits.body_bytes:
-            limit = f"the body is larger than {self.limits.body_bytes} bytes"
-            return await _refuse(send, 413, f"{limit}; send fewer rows at a time")
-        found = VERSION_ROUTE.fullmatch(scope["path"])
-        if found:
-            asked_version.set(found[2])
-            path = found[1] + found[3]
-            scope = scope | {"path": path, "raw_path": path.encode()}
-        await self.app(scope, _replay(body, receive), send)
-
-    async def _body(self, receive: Any) -> bytes | None:
-        parts, size = [], 0
-        while size <= self.limits.body_bytes:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return None
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if not message.get("more_body"):
-                break
-        return b"".join(parts)
-
-
-def serve(
-    models: dict[str, Path],
-    *,
-    host: str,
-    port: int,
-    grpc_port: int | None,
-    token: str | None,
-    limits: Limits,
-) -> None:
+def serve(models: dict[str, Path], place: Place, limits: Limits) -> None:
     """Serves exported models until SIGTERM or SIGINT; then answers what has come and returns.
 
     Args:
         models: name -> export folder, each with `model/<version>/`.
-        host: address to listen on.
-        port: of REST.
-        grpc_port: of gRPC; None for none.
-        token: bearer token that clients must send; None for none.
+        place: where to listen.
         limits: of one request.
 
     Raises:
@@ -202,18 +135,10 @@ def serve(
             raise FileNotFoundError(f"{missing}; run make {versions.name}")
         registry.update(Served(versions, limits, pool))
     swap.follow(watched)
-    asyncio.run(_serve(registry, watched, host, port, grpc_port, token, limits))
+    asyncio.run(_serve(registry, watched, place, limits))
 
 
-async def _serve(
-    registry: Any,
-    watched: list[Versions],
-    host: str,
-    port: int,
-    grpc_port: int | None,
-    token: str | None,
-    limits: Limits,
-) -> None:
+async def _serve(registry: Any, watched: list[Versions], place: Place, limits: Limits) -> None:
     from kserve.model_server import app
 
     @app.get("/v1/models/{model_name}/metadata", tags=["V1"])
@@ -227,21 +152,23 @@ async def _serve(
         return {"model_spec": spec, "signatures": version.signatures()}
 
     app.add_exception_handler(RequestValidationError, _not_the_protocol)
-    app.add_middleware(Door, token=token, limits=limits)
+    app.add_middleware(Door, token=place.token, limits=limits)
     plane, extension = Decoding(model_registry=registry), NoLoading(registry)
-    rest = RESTServer(APPLICATION, plane, extension, port, grace_period=DRAIN_SECONDS)
-    rest.config.host = host
+    rest = RESTServer(APPLICATION, plane, extension, place.port, grace_period=DRAIN_SECONDS)
+    rest.config.host = place.host
     remote = None
-    if grpc_port is not None:
-        remote = _remote(plane, extension, token, limits)
-        if not remote.add_insecure_port(f"{host}:{grpc_port}"):
-            raise OSError(f"{host}:{grpc_port} cannot be listened on")
+    if place.grpc_port is not None:
+        remote = _remote(plane, extension, place.token, limits)
+        address = f"{place.host}:{place.grpc_port}"
+        if not remote.add_insecure_port(address):
+            raise OSError(f"{address} cannot be listened on")
         await remote.start()
     # The REST server listens to the signals itself, and sends them on when it has drained.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     names = ", ".join(f"{v.name} {max(v.loaded)}" for v in watched)
-    print(f"serving {names} at http://{host}:{port} (gRPC {grpc_port or 'off'})", flush=True)
+    at = f"http://{place.host}:{place.port} (gRPC {place.grpc_port or 'off'})"
+    print(f"serving {names} at {at}", flush=True)
     await rest.start()
     if remote:
         await remote.stop(DRAIN_SECONDS)
@@ -260,25 +187,6 @@ async def _not_the_protocol(request: Any, error: Any) -> JSONResponse:
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     return JSONResponse({"error": f"{place}: {first['msg']}"}, status_code=422)
-
-
-def _is_token(sent: bytes, token: str) -> bool:
-    return hmac.compare_digest(sent, f"Bearer {token}".encode())
-
-
-async def _refuse(send: Any, status: int, reason: str) -> None:
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": orjson.dumps({"error": reason})})
-
-
-def _replay(body: bytes, receive: Any) -> Any:
-    pending = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def again() -> Any:
-        return pending.pop() if pending else await receive()
-
-    return again
 
 
 def _quiet() -> None:
@@ -312,15 +220,11 @@ def main(words: list[str]) -> int:
     given = _arguments(words)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     _quiet()
+    models = {name: Path(folder) for name, _, folder in (m.partition("=") for m in given.models)}
+    token = os.environ.get("SEQAPPS_TOKEN") or None
+    place = Place(given.host, given.port, given.grpc_port or None, token)
     try:
-        serve(
-            {name: Path(folder) for name, _, folder in (m.partition("=") for m in given.models)},
-            host=given.host,
-            port=given.port,
-            grpc_port=given.grpc_port or None,
-            token=os.environ.get("SEQAPPS_TOKEN") or None,
-            limits=Limits(int(given.body_mb * 1e6), given.rows, given.seconds),
-        )
+        serve(models, place, Limits(int(given.body_mb * 1e6), given.rows, given.seconds))
     except (FileNotFoundError, OSError) as error:
         print(f"seqapps: {error}", file=sys.stderr)
         return 2

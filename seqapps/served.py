@@ -147,8 +147,8 @@ class SavedModel:
 class Model:
     """An exported model for Python: call it with rows, get the endpoint's answer.
 
-    >>> model = seqapps.open("dna")                                     # doctest: +SKIP
-    >>> model(["ACGT" * 30])["probabilities"].shape                     # doctest: +SKIP
+    >>> model = seqapps.open("dna")  # doctest: +SKIP
+    >>> model(["ACGT" * 30])["probability"].shape  # doctest: +SKIP
     (1, 4)
     """
 
