@@ -18,9 +18,10 @@ from kserve.errors import InvalidInput, ModelNotFound
 from kserve.protocol.infer_type import InferInput, InferOutput, InferRequest, InferResponse
 from kserve.utils.numpy_codec import from_np_dtype
 
-from seqapps import served
-from seqapps.served import BadRequest, Endpoint, SavedModel, Tensor
+from seqapps import wire
+from seqapps.served import Endpoint, SavedModel
 from seqapps.swap import NoSuchVersion, Versions
+from seqapps.wire import BadRequest, Tensor
 
 MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
 MALFORMED += (struct.error, binascii.Error, RecursionError)
@@ -107,14 +108,14 @@ class Served(kserve.Model):
             raise BadRequest("wanted either 'instances' (rows) or 'inputs' (columns)")
         endpoint = _endpoint(self.version(), body.get("signature_name"))
         if "instances" in body:
-            columns = served.columns_of(body["instances"], endpoint)
-            return {"predictions": served.rows_of(self._answer(endpoint, columns))}
+            columns = wire.columns_of(body["instances"], endpoint.inputs)
+            return {"predictions": wire.rows_of(self._answer(endpoint, columns))}
         columns = body["inputs"]
         if not isinstance(columns, dict):
             if len(endpoint.inputs) != 1:
                 raise BadRequest(f"'inputs' is not an object with {', '.join(endpoint.inputs)}")
             columns = dict.fromkeys(endpoint.inputs, columns)
-        outputs = {n: served.plain(v) for n, v in self._answer(endpoint, columns).items()}
+        outputs = {n: wire.plain(v) for n, v in self._answer(endpoint, columns).items()}
         return {"outputs": outputs if len(outputs) != 1 else next(iter(outputs.values()))}
 
     def _v2(self, request: InferRequest) -> InferResponse:
@@ -183,9 +184,7 @@ def _metadata(tensors: dict[str, Tensor]) -> list[dict[str, Any]]:
     return [
         {
             "name": tensor.name,
-            "datatype": _datatype(
-                np.dtype(object if tensor.dtype == served.TEXT else tensor.dtype)
-            ),
+            "datatype": _datatype(np.dtype(object if tensor.dtype == wire.TEXT else tensor.dtype)),
             "shape": [-1 if size is None else size for size in tensor.shape],
         }
         for tensor in tensors.values()

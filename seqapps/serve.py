@@ -1,6 +1,6 @@
 """Serving: the exported SavedModels behind KServe's V1 and V2 protocols, REST and gRPC.
 
-Runs in an environment of its own (`requirements-serve.lock`): KServe, a newer TensorFlow, and nothing
+Runs in an environment of its own (`requirements-serve.lock`): KServe, a newer TensorFlow, nothing
 of ours that trains. What is KServe's stays KServe's: routes, V2 encodings, metrics, gRPC. Ours are
 the loopback address, limits, the bearer token, version routes and the swap to a new version.
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from seqapps import served
+from seqapps import served, wire
 from seqapps.served import SavedModel
 
 WATCH_SECONDS = 1.0
@@ -91,4 +91,4 @@ def _answer_example(model: SavedModel, exported: Path) -> None:
     if path.exists():
         body = json.loads(path.read_bytes())
         endpoint = model.endpoint(body.get("signature_name"))
-        endpoint(served.columns_of(body["instances"], endpoint))
+        endpoint(wire.columns_of(body["instances"], endpoint.inputs))

@@ -428,5 +428,5 @@ def test_the_server_imports_nothing_that_trains(repository):
         text=True,
         check=True,
     )
-    modules = {"serve", "door", "answering", "swap", "served"}
+    modules = {"serve", "door", "answering", "swap", "served", "wire"}
     assert set(done.stdout.split()) == {f"seqapps.{name}" for name in modules}

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import seqapps
-from seqapps import served
-from seqapps.served import BadRequest, Endpoint, Tensor
+from seqapps import served, wire
+from seqapps.wire import BadRequest, Tensor
 
 TEXT = Tensor("text", "string", (None,))
 PAIRS = Tensor("pairs", "float32", (None, 2))
@@ -77,17 +77,16 @@ def test_the_repr_says_what_it_takes_and_needs_no_tensorflow(model):
 
 
 def test_rows_become_columns_and_answers_rows():
-    one = Endpoint("e", {"text": TEXT}, {}, None)
-    two = Endpoint("e", {"text": TEXT, "count": COUNT}, {}, None)
-    assert served.columns_of(["a", "b"], one) == {"text": ["a", "b"]}
-    assert served.columns_of([{"text": "a"}], one) == {"text": ["a"]}
+    one, two = {"text": TEXT}, {"text": TEXT, "count": COUNT}
+    assert wire.columns_of(["a", "b"], one) == {"text": ["a", "b"]}
+    assert wire.columns_of([{"text": "a"}], one) == {"text": ["a"]}
     b64 = {"b64": "AA=="}
-    assert served.columns_of([b64], one) == {"text": [b64]}
+    assert wire.columns_of([b64], one) == {"text": [b64]}
     rows = [{"text": "a", "count": 1}, {"count": 2, "text": "b"}]
-    assert served.columns_of(rows, two) == {"text": ["a", "b"], "count": [1, 2]}
+    assert wire.columns_of(rows, two) == {"text": ["a", "b"], "count": [1, 2]}
     answer = {"x": np.array([1, 2]), "y": np.array([b"a", b"\xff"], object)}
-    assert served.rows_of(answer) == [{"x": 1, "y": "a"}, {"x": 2, "y": {"b64": "/w=="}}]
-    assert served.rows_of({"x": np.array([[1.5, np.nan]])}) == [[1.5, None]]
+    assert wire.rows_of(answer) == [{"x": 1, "y": "a"}, {"x": 2, "y": {"b64": "/w=="}}]
+    assert wire.rows_of({"x": np.array([[1.5, np.nan]])}) == [[1.5, None]]
 
 
 @pytest.mark.parametrize(
