@@ -123,10 +123,14 @@ def rows(columns: dict[str, Any], names: list[str]) -> list[Any]:
 
 
 def difference(one: dict[str, Any], other: dict[str, Any]) -> float:
-    """The largest difference of two answers (plain Python); infinity if a text or shape differs."""
+    """The largest difference of two answers (plain Python); infinity if a text or shape differs.
+
+    An answer of varying length ends in zeros or empty texts, as many as the longest of its batch
+    needs; they make no difference.
+    """
     largest = 0.0
     for name, value in one.items():
-        a, b = np.asarray(value), np.asarray(other[name])
+        a, b = _evened(np.asarray(value), np.asarray(other[name]))
         if a.shape != b.shape:
             return float("inf")
         if a.dtype.kind in "US":
@@ -134,6 +138,19 @@ def difference(one: dict[str, Any], other: dict[str, Any]) -> float:
         elif a.size:
             largest = max(largest, float(np.max(np.abs(a.astype(float) - b.astype(float)))))
     return largest
+
+
+def _evened(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if not (a.ndim and a.ndim == b.ndim):
+        return a, b
+    sizes = [max(pair) for pair in zip(a.shape, b.shape, strict=True)]
+    return tuple(_padded(part, sizes, a.dtype if a.size else b.dtype) for part in (a, b))
+
+
+def _padded(part: np.ndarray, sizes: list[int], dtype: np.dtype) -> np.ndarray:
+    ends = [(0, size - had) for size, had in zip(sizes, part.shape, strict=True)]
+    filled = part if part.size else part.astype(dtype)
+    return np.pad(filled, ends, constant_values="" if filled.dtype.kind in "US" else 0)
 
 
 def _gate(app: App, params: Any, report: dict[str, Any]) -> None:

@@ -34,12 +34,13 @@ def run(app: App, params: Any, exported: Path, paths: list[Path], out: Path) -> 
             raise UserError(f"INPUT={path}: no such file or folder")
     assets = exported / "assets"
     loaded, signatures = export.load(export.newest(exported / "model"))
-    function = signatures[SERVED]
     out.mkdir(parents=True, exist_ok=True)
     skipped: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     requests = _without_skips(app.requests(params, assets, paths), skipped)
-    answered = _answered(function, requests, params.predict.batch_size, counts)
+    answered = _answered(
+        Endpoints(signatures, SERVED), requests, params.predict.batch_size, counts
+    )
     rows = progress.over(answered, what=f"{app.name} predict", unit="rows")
     written = app.render(params, assets, rows, out)
     del loaded
@@ -61,14 +62,29 @@ def _without_skips(entries: Iterable[Any], skipped: Counter[str]) -> Iterator[An
             yield entry
 
 
+class Endpoints:
+    """The endpoint that takes what a request holds: the first one if it does."""
+
+    def __init__(self, signatures: dict[str, Any], first: str):
+        self._first, self._signatures = first, signatures
+
+    def taking(self, names: Iterable[str]) -> Any:
+        """The function whose inputs have exactly these names."""
+        for name in (self._first, *self._signatures):
+            function = self._signatures[name]
+            if set(function.structured_input_signature[1]) == set(names):
+                return function
+        raise ValueError(f"no endpoint takes {sorted(names)}")
+
+
 def _answered(
-    function: Any, requests: Iterator[Any], batch_size: int, counts: Counter[str]
+    endpoints: Endpoints, requests: Iterator[Any], batch_size: int, counts: Counter[str]
 ) -> Iterator[Any]:
     while batch := list(itertools.islice(requests, batch_size)):
         columns = {
             name: records.column([request[name] for _, request in batch]) for name in batch[0][1]
         }
-        response = export.call(function, columns, batch_size)
+        response = export.call(endpoints.taking(columns), columns, batch_size)
         counts["rows"] += len(batch)
         for row, (meta, _) in enumerate(batch):
             yield meta, {name: values[row] for name, values in response.items()}

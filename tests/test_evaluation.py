@@ -108,3 +108,12 @@ def test_a_failed_evaluation_leaves_the_old_one_as_it_was(ran, monkeypatch):
     with pytest.raises(RuntimeError):
         stages.run(APP, "evaluate", "smoke", force=True, root=ran)
     assert (ran / "data/toy/smoke/evaluate/metrics.json").read_text() == before
+
+
+def test_an_answer_of_several_texts_is_kept_as_texts(tmp_path):
+    words = np.array([["one", ""], ["two", "three"]], object)
+    words = np.vectorize(str.encode, otypes=[object])(words)
+    truth = {"key": np.array(["a", "b"]), "fold": np.array(["all", "all"])}
+    evaluation.write_responses(tmp_path / "r.jsonl", truth, {"d": {"words": words}})
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text().splitlines()]
+    assert [line["d"]["words"] for line in lines] == [["one", ""], ["two", "three"]]

@@ -2,6 +2,7 @@ import dataclasses
 import json
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -87,11 +88,34 @@ def test_a_python_function_in_the_graph_is_refused(tmp_path):
         ({"p": [0.1, 0.2]}, {"p": [0.1, 0.25]}, 0.05),
         ({"text": "a b"}, {"text": "a b"}, 0.0),
         ({"text": "a b"}, {"text": "a c"}, float("inf")),
-        ({"p": [0.1]}, {"p": [0.1, 0.2]}, float("inf")),
+        ({"p": [0.1]}, {"p": [0.1, 0.2]}, 0.2),
+        ({"p": [0.1]}, {"p": [[0.1]]}, float("inf")),
     ],
 )
 def test_the_difference_of_two_answers(one, other, expected):
     assert export.difference(one, other) == pytest.approx(expected)
+
+
+def test_padding_of_a_batch_makes_no_difference():
+    one = {"words": ["hello"], "start_s": [0.5]}
+    padded = {"words": ["hello", ""], "start_s": [0.5, 0.0]}
+    assert export.difference(one, padded) == export.difference(padded, one) == 0
+    assert export.difference({"words": []}, {"words": ["", ""]}) == 0
+    assert export.difference(one, {"words": ["hello", "there"], "start_s": [0.5, 0.0]}) == np.inf
+    assert export.difference(one, {"words": ["hello"], "start_s": [0.5, 0.25]}) == 0.25
+
+
+def test_predict_asks_the_endpoint_that_takes_what_a_request_holds():
+    def taking(*names):
+        arguments = dict.fromkeys(names)
+        return SimpleNamespace(structured_input_signature=((), arguments))
+
+    functions = {"other": taking("a", "b"), "twin": taking("a"), "first": taking("a")}
+    endpoints = predict.Endpoints(functions, "first")
+    assert endpoints.taking(["a"]) is functions["first"]
+    assert endpoints.taking(["b", "a"]) is functions["other"]
+    with pytest.raises(ValueError, match=r"no endpoint takes \['c'\]"):
+        endpoints.taking(["c"])
 
 
 def test_rows_are_in_tensorflow_servings_form():
