@@ -144,7 +144,8 @@ def _evened(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if not (a.ndim and a.ndim == b.ndim):
         return a, b
     sizes = [max(pair) for pair in zip(a.shape, b.shape, strict=True)]
-    return tuple(_padded(part, sizes, a.dtype if a.size else b.dtype) for part in (a, b))
+    kind = a.dtype if a.size else b.dtype
+    return _padded(a, sizes, kind), _padded(b, sizes, kind)
 
 
 def _padded(part: np.ndarray, sizes: list[int], dtype: np.dtype) -> np.ndarray:

@@ -1,0 +1,115 @@
+"""Endpoints: WAV bytes or samples -> text with word times, decoded in the graph.
+
+Each answers, for a batch of recordings, with `text` (B,), `score` (B,) (the text's best alignment,
+log-probability a step), and its `words` (B, W), padded with "", with `start_s`, `end_s` and
+`confidence` (B, W).
+
+- `serving_default(wav)`: 16-bit WAV files of any rate; the decoder of `[evaluate]`.
+- `greedy(wav)`: the same without beam and language model.
+- `samples(samples, count, rate_hz)`: float32 (B, N) in -1..1, of which `count` are the row's own.
+- `posteriors(wav)`: instead of text, `log_probability` (B, S, V) of letters and blank (last) in
+  each step of 30 ms (`[train] subsampling`), and `steps` (B,), for a decoder of your own.
+- `tuned(wav, lm_weight, character_bonus, hot_weight, hot_words)`: beam search with the caller's
+  weights, and words (separated by spaces) to listen for.
+
+Axis letters: B batch, N samples, S steps, V classes, W words.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqapps.asr import decoding, frontend, language_model, preprocess
+
+Tensors = dict[str, tf.Tensor]
+
+
+def endpoints(params: Any, model: keras.Model, assets: Path) -> dict[str, Any]:
+    """Name -> (function, its signature); see the module."""
+    facts = preprocess.facts(assets)
+    rate_hz, reader = facts["sample_rate_hz"], Reader(params, model, assets)
+    wav = tf.TensorSpec([None], tf.string, name="wav")
+
+    def serving_default(wav):
+        return reader.read(*frontend.decode(wav, rate_hz))
+
+    def greedy(wav):
+        return reader.greedy(*frontend.decode(wav, rate_hz))
+
+    def samples(samples, count, rate_hz):
+        return reader.read(*frontend.cut(samples, count, rate_hz, facts["sample_rate_hz"]))
+
+    def posteriors(wav):
+        heard, steps = reader.heard(*frontend.decode(wav, rate_hz))
+        return {"log_probability": heard, "steps": steps}
+
+    def tuned(wav, lm_weight, character_bonus, hot_weight, hot_words):
+        heard = frontend.decode(wav, rate_hz)
+        return reader.beam(*heard, lm_weight, character_bonus, hot_weight, hot_words)
+
+    weights = [
+        tf.TensorSpec([None], tf.float32, name=name)
+        for name in ("lm_weight", "character_bonus", "hot_weight")
+    ]
+    return {
+        "serving_default": (serving_default, [wav]),
+        "greedy": (greedy, [wav]),
+        "posteriors": (posteriors, [wav]),
+        "samples": (
+            samples,
+            [
+                tf.TensorSpec([None, None], tf.float32, name="samples"),
+                tf.TensorSpec([None], tf.int32, name="count"),
+                tf.TensorSpec([None], tf.int32, name="rate_hz"),
+            ],
+        ),
+        "tuned": (tuned, [wav, *weights, tf.TensorSpec([None], tf.string, name="hot_words")]),
+    }
+
+
+class Reader:
+    """Samples float32 (B, N) and counts int32 (B,) -> an answer."""
+
+    def __init__(self, params: Any, model: keras.Model, assets: Path):
+        facts = preprocess.facts(assets)
+        self.table, self.model, self.letters = params.evaluate, model, facts["letters"]
+        self.lm = language_model.load(assets / "lm.npz")
+        self.step_seconds = params.train.subsampling * frontend.HOP_MS / 1000
+
+    def read(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:
+        """With the decoder and the weights of `[evaluate]`."""
+        if self.table.decoder == "greedy":
+            return self.greedy(samples, counts)
+        ones = tf.ones(tf.shape(counts))
+        weights = (self.table.lm_weight * ones, self.table.character_bonus * ones, 0.0 * ones)
+        return self.beam(samples, counts, *weights, tf.fill(tf.shape(counts), ""))
+
+    def greedy(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:
+        """Without a search."""
+        heard, steps = self.heard(samples, counts)
+        return self._answer(heard, steps, decoding.greedy(heard, steps))
+
+    def beam(self, samples, counts, lm_weight, bonus, hot_weight, hot_words) -> Tensors:
+        """With a beam search; the weights float32 (B,), `hot_words` strings (B,)."""
+        heard, steps = self.heard(samples, counts)
+        hashes = decoding.hot_hashes(hot_words, self.letters)
+        labels = decoding.beam(
+            heard,
+            steps,
+            width=self.table.beam_width,
+            lm=self.lm,
+            space=self.letters.index(" "),
+            fusion=decoding.Fusion(lm_weight, bonus, hot_weight, *hashes),
+        )
+        return self._answer(heard, steps, labels)
+
+    def heard(self, samples: tf.Tensor, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Log-probabilities float32 (B, S, V), step counts int32 (B,)."""
+        return self.model({"samples": samples, "count": counts}, training=False)
+
+    def _answer(self, heard, steps, labels) -> Tensors:
+        alignment = decoding.align(heard, steps, labels)
+        found = decoding.words(labels, alignment, self.letters, self.step_seconds)
+        return found | {"score": alignment.log_probability / tf.cast(steps, tf.float32)}

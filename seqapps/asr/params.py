@@ -1,0 +1,95 @@
+"""The five tables of `pipelines/asr/*.toml`."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from seqapps import config
+from seqapps.app import UserError
+
+Language = Literal["en", "es"]
+Corpus = Literal["drascula", "asterisk", "tuxpaint"]
+
+
+class Ingest(config.Table):
+    """Which recordings are read, and from where."""
+
+    source: Literal["packages", "user"] = "packages"
+    language: Language = Field("en", description="of transcripts, normaliser and alphabet")
+    corpora: tuple[Corpus, ...] = Field(
+        ("drascula", "asterisk"), min_length=1, description="source = packages; tuxpaint has es"
+    )
+    folder: str = Field(
+        "", description="source = user: a LibriSpeech, Common Voice or LJSpeech folder"
+    )
+    clips_per_corpus: int | None = Field(None, ge=1, description="evenly thinned; None = all")
+
+    @model_validator(mode="after")
+    def _has_data(self) -> "Ingest":
+        if self.source == "user" and not self.folder:
+            raise UserError('ingest.source = "user" needs ingest.folder = "path/to/recordings"')
+        if self.source == "packages" and "tuxpaint" in self.corpora and self.language != "es":
+            raise UserError('ingest.corpora: tuxpaint is spoken in Spanish; set language = "es"')
+        return self
+
+
+class Preprocess(config.Table):
+    """Which clips are used, at which rate, and how they are split."""
+
+    sample_rate_hz: int = Field(8000, ge=4000, le=48000)
+    max_seconds: float = Field(16.0, gt=0, description="longer clips are left out, and counted")
+    split_by: Literal["text", "speaker"] = "text"
+    test_percent: int = Field(12, ge=1, le=40)
+    validation_percent: int = Field(8, ge=1, le=40)
+    lm_order: int = Field(6, ge=1, le=10, description="characters an n-gram of the LM spans")
+    word_list_weight: float = Field(
+        0.0, ge=0, description="share of general word frequencies in the LM's counts; 0 = none"
+    )
+
+
+class Train(config.Train):
+    """The network."""
+
+    cell: Literal["dense", "rnn", "gru", "lstm"] = "gru"
+    units: int = Field(128, ge=1, description="in each direction")
+    layers: int = Field(3, ge=1)
+    dropout: float = Field(0.2, ge=0, lt=1)
+    n_mels: int = Field(40, ge=8)
+    conv_filters: int = Field(32, ge=1)
+    subsampling: int = Field(3, ge=1, le=8, description="10 ms frames in one step of the network")
+    speed_change: float = Field(0.1, ge=0, lt=0.5, description="tape speed 1 -+ this")
+    noise_snr_db: float = Field(15.0, description="lowest signal to noise ratio mixed in")
+    time_masks: int = Field(2, ge=0, description="SpecAugment (Park et al. 2019)")
+    time_mask_ms: int = Field(300, ge=10)
+    mel_masks: int = Field(2, ge=0)
+    mel_mask_width: int = Field(6, ge=1)
+
+
+class Evaluate(config.Evaluate):
+    """How text is read off the network's outputs, and what it is compared with."""
+
+    decoder: Literal["greedy", "beam"] = "beam"
+    beam_width: int = Field(16, ge=1)
+    lm_weight: float = Field(0.5, ge=0, description="of the character LM in the beam; 0 = none")
+    character_bonus: float = Field(0.5, ge=0, description="a letter's reward, against the LM")
+    pocketsphinx: bool = Field(False, description="compare with its English model")
+
+
+class Predict(config.Predict):
+    """Options of `make predict`."""
+
+    subtitles: Literal["srt", "vtt", "none"] = "srt"
+    hot_words: str = Field(default="", description="words to listen for, separated by commas")
+    hot_weight: float = Field(default=1.0, gt=0, description="reward of each letter of a hot word")
+    longest_seconds: float = Field(default=15.0, gt=1, description="recordings are cut at silences")
+
+
+class Params(config.Table):
+    """One table per stage, and the options of predict."""
+
+    ingest: Ingest
+    preprocess: Preprocess
+    train: Train
+    evaluate: Evaluate
+    export: config.Export = config.Export()
+    predict: Predict = Predict()

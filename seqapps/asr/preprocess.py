@@ -1,0 +1,232 @@
+"""Preprocess: clips become records that keep the wave, split so that no line is heard twice.
+
+Split by text: recordings are grouped that share a normalised text, in either language, or a line of
+a script; a hash of the group decides, so that a line lies on the same side in English and Spanish.
+Split by speaker: whole voices are held out, and lines that a held-out voice says too are left out
+of train. A split the user made is kept, with the same care.
+
+Left out, and counted: what cannot be read, holds no sound or only silence, has no transcript or one
+outside the alphabet, is too long, or is spoken faster or slower than people do.
+"""
+
+import hashlib
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqapps.app import Item, Skip, UserError
+from seqapps.asr import audio, ingest, language_model, text
+
+SLOWEST, FASTEST = 3.0, 26.0
+"""Characters a second; outside of it, transcript and sound hardly belong together."""
+
+SHORT_WORDS_SECONDS = 1.5
+"""A single word in a longer clip may well be slower than SLOWEST; up to here it may be."""
+
+SILENCE = 1e-3
+"""A clip whose loudest sample is lower (-60 dB) holds silence."""
+
+
+def index(params: Any, raw: Path) -> Iterator[Item | Skip]:
+    """Each recording, in the listing's order; `where` is (path, text, speaker, corpus).
+
+    Raises:
+        UserError: a split is empty.
+    """
+    entries = list(_usable(params, raw))
+    place = _by_speaker if params.preprocess.split_by == "speaker" else _by_text
+    placed = list(place(params.preprocess, [e for e in entries if isinstance(e, dict)], raw))
+    yield from (entry for entry in entries if isinstance(entry, Skip))
+    found = Counter(entry.split for entry in placed if isinstance(entry, Item))
+    for split in ("train", "validation", "test"):
+        if not found[split]:
+            raise UserError(
+                f"{raw}: no recording fell into the {split} split ({dict(found)}); bring more "
+                "recordings, or raise preprocess.test_percent and validation_percent"
+            )
+    yield from placed
+
+
+def assets(params: Any, items: Iterable[Item], out: Path) -> None:
+    """Writes `assets.json` (language, alphabet, rate) and `lm.npz`, the LM of the train texts."""
+    table = params.preprocess
+    facts = {
+        "language": params.ingest.language,
+        "letters": text.LETTERS[params.ingest.language],
+        "sample_rate_hz": table.sample_rate_hz,
+    }
+    (out / "assets.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
+    texts = sorted({item.where[1] for item in items})
+    language_model.fit(
+        texts,
+        facts["letters"],
+        order=table.lm_order,
+        words=language_model.general_words(facts["language"], table.word_list_weight),
+    ).save(out / "lm.npz")
+
+
+def example(params: Any, assets: Path, item: Item) -> dict[str, Any] | Skip:
+    """One record: the wave as a mono 16-bit WAV at `sample_rate_hz`, its text, speaker, corpus."""
+    del assets
+    path, transcript, speaker, corpus = item.where
+    table = params.preprocess
+    try:
+        samples, rate_hz = audio.read(Path(path))
+    except audio.Unreadable as error:
+        return Skip(str(error), item.key)
+    if reason := _refusal(samples, rate_hz, transcript, table):
+        return Skip(reason, item.key)
+    samples = audio.resample(samples, rate_hz, table.sample_rate_hz)
+    return {
+        "wav": audio.wav(samples, table.sample_rate_hz),
+        "text": transcript,
+        "speaker": speaker,
+        "corpus": corpus,
+        "seconds": len(samples) / table.sample_rate_hz,
+    }
+
+
+def facts(assets: Path) -> dict[str, Any]:
+    """What `assets.json` says: language, letters, sample_rate_hz."""
+    return json.loads((assets / "assets.json").read_text())
+
+
+def groups(rows: Iterable[dict[str, Any]], raw: Path, language: str) -> dict[str, str]:
+    """Key of each recording -> name of its leak group.
+
+    A group is joined by equal normalised texts of one language and by lines of a script; its name
+    is the least of its lines' names, whichever of them were recorded.
+    """
+    joined = _Joined()
+    for script in ingest.scripts(raw):
+        for spoken, written in script["texts"].items():
+            if words := text.normalise(written, spoken):
+                joined.join(script["slot"], f"{spoken}:{words}")
+    for row in rows:
+        joined.join(row["key"], f"{language}:{row['normalised']}")
+    return {row["key"]: joined.name(row["key"]) for row in rows}
+
+
+class _Joined:
+    """Sets that grow together (union-find); a set's name is its least member."""
+
+    def __init__(self):
+        self._above: dict[str, str] = {}
+
+    def name(self, member: str) -> str:
+        while (above := self._above.setdefault(member, member)) != member:
+            self._above[member] = self._above[above]
+            member = above
+        return member
+
+    def join(self, one: str, other: str) -> None:
+        low, high = sorted((self.name(one), self.name(other)))
+        self._above[high] = low
+
+
+def _usable(params: Any, raw: Path) -> Iterator[dict[str, Any] | Skip]:
+    language = params.ingest.language
+    heard: dict[str, str] = {}
+    for row in ingest.clips(raw):
+        words = text.normalise(row["text"], language)
+        if not row["path"].exists():
+            yield Skip("the sound file is missing", row["key"])
+        elif not words:
+            yield Skip("no transcript", row["key"])
+        elif signs := text.foreign(words, language):
+            yield Skip(f"characters outside the alphabet: {signs}", row["key"])
+        elif "sha256" in row and heard.setdefault(row["sha256"], row["key"]) != row["key"]:
+            yield Skip("the same sound under another name", row["key"])
+        else:
+            yield row | {"normalised": words}
+
+
+def _by_text(table: Any, rows: list[dict[str, Any]], raw: Path) -> Iterator[Item | Skip]:
+    group_of = groups(rows, raw, _language(raw))
+    made = _made_splits(rows, group_of)
+    for row in rows:
+        group = group_of[row["key"]]
+        split = made.get(group) or _hashed(table, group)
+        if row["split"] and row["split"] != split:
+            yield Skip(f"the same line is in the {split} split", row["key"])
+        else:
+            yield _item(row, split, group)
+
+
+def _by_speaker(table: Any, rows: list[dict[str, Any]], raw: Path) -> Iterator[Item | Skip]:
+    line_of = groups(rows, raw, _language(raw))
+    split_of = _voices(table, rows)
+    held_out = defaultdict(set)
+    for row in rows:
+        held_out[split_of[row["speaker"]]].add(line_of[row["key"]])
+    for row in rows:
+        split, line = split_of[row["speaker"]], line_of[row["key"]]
+        stronger = {"train": ("validation", "test"), "validation": ("test",), "test": ()}[split]
+        if any(line in held_out[other] for other in stronger):
+            yield Skip("a held-out voice says the same line", row["key"])
+        else:
+            yield _item(row, split, row["speaker"])
+
+
+def _voices(table: Any, rows: list[dict[str, Any]]) -> dict[str, str]:
+    """Speaker -> split: in the order of a hash, until test and validation have their share."""
+    clips = Counter(row["speaker"] for row in rows)
+    split_of, filled = {}, {"test": 0, "validation": 0}
+    # The most frequent voice always trains: without it there is little to learn from.
+    biggest = max(clips, key=lambda name: (clips[name], name))
+    for speaker in sorted(clips, key=_number):
+        wanted = {"test": table.test_percent, "validation": table.validation_percent}
+        for split, percent in wanted.items():
+            if speaker != biggest and filled[split] < percent / 100 * len(rows):
+                split_of[speaker] = split
+                filled[split] += clips[speaker]
+                break
+        else:
+            split_of[speaker] = "train"
+    return split_of
+
+
+def _made_splits(rows: list[dict[str, Any]], group_of: dict[str, str]) -> dict[str, str]:
+    """Group -> the split somebody made for one of its recordings; test wins, then validation."""
+    made: dict[str, str] = {}
+    for split in ("train", "validation", "test"):
+        made |= {group_of[row["key"]]: split for row in rows if row["split"] == split}
+    return made
+
+
+def _hashed(table: Any, group: str) -> str:
+    share = _number(group) % 1000 / 10
+    if share < table.test_percent:
+        return "test"
+    return "validation" if share < table.test_percent + table.validation_percent else "train"
+
+
+def _item(row: dict[str, Any], split: str, group: str) -> Item:
+    where = (str(row["path"]), row["normalised"], row["speaker"], row["corpus"])
+    return Item(row["key"], split, group, where)
+
+
+def _refusal(samples: np.ndarray, rate_hz: int, transcript: str, table: Any) -> str | None:
+    seconds = len(samples) / rate_hz
+    if not len(samples):
+        return "0 frames of sound"
+    if np.abs(samples).max() < SILENCE:
+        return "silence"
+    if seconds > table.max_seconds:
+        return f"longer than {table.max_seconds:g} s"
+    rate = len(transcript) / seconds
+    if rate > FASTEST or (rate < SLOWEST and seconds > SHORT_WORDS_SECONDS):
+        return f"{'more' if rate > FASTEST else 'fewer'} characters a second than speech has"
+    return None
+
+
+def _language(raw: Path) -> str:
+    return json.loads((raw / "manifest.json").read_text())["language"]
+
+
+def _number(name: str) -> int:
+    return int(hashlib.sha256(name.encode()).hexdigest()[:15], 16)

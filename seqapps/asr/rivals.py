@@ -1,0 +1,96 @@
+"""What the network is compared with: nothing, a constant, the nearest template, PocketSphinx.
+
+Every rival answers with one text per test clip, an object array (N,).
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import librosa
+import numpy as np
+from pocketsphinx import Decoder
+
+from seqapps import progress
+from seqapps.asr import audio, ingest, text
+
+TEMPLATE_HOP_SECONDS = 0.04
+TEMPLATE_MFCCS = 13
+LONGER = 1.5
+"""Templates more than this much longer or shorter than a clip are not compared with it."""
+
+POCKETSPHINX_HZ = 16000
+
+
+def empty(truth: dict[str, Any]) -> np.ndarray:
+    """No text at all: every word is a deletion, WER 1."""
+    return _texts(["" for _ in truth["key"]])
+
+
+def most_frequent(train: list[dict[str, Any]], truth: dict[str, Any]) -> np.ndarray:
+    """The sentence that train holds most often (the shorter, if several), for every clip."""
+    counts = Counter(row["text"].decode() for row in train)
+    best = min(counts, key=lambda said: (-counts[said], len(said), said))
+    return _texts([best for _ in truth["key"]])
+
+
+def nearest_template(train: list[dict[str, Any]], truth: dict[str, Any]) -> np.ndarray:
+    """The text of the train clip that lies nearest by dynamic time warping (Sakoe & Chiba 1978).
+
+    On 13 MFCCs every 40 ms, each with mean 0 and deviation 1 over the clip; the path's cost is
+    divided by the lengths of both.
+    """
+    templates = [(_mfcc(row["wav"]), row["text"].decode()) for row in train]
+    heard = []
+    for wav in progress.over(truth["wav"], what="asr dtw", unit="clips", total=len(truth["wav"])):
+        clip = _mfcc(wav)
+        near = [
+            (_distance(clip, other), said)
+            for other, said in templates
+            if 1 / LONGER <= other.shape[1] / clip.shape[1] <= LONGER
+        ]
+        heard.append(min(near)[1] if near else "")
+    return _texts(heard)
+
+
+def pocketsphinx(raw: Path, truth: dict[str, Any]) -> np.ndarray:
+    """What PocketSphinx hears with the US English model its wheel holds, normalised as ours is.
+
+    It gets the recording at its own rate, brought to the 16 kHz its model wants: never less than
+    the network gets.
+    """
+    decoder = Decoder(samprate=float(POCKETSPHINX_HZ), loglevel="FATAL")
+    paths = {row["key"]: row["path"] for row in ingest.clips(raw)}
+    heard = []
+    keys = progress.over(
+        truth["key"], what="asr pocketsphinx", unit="clips", total=len(truth["key"])
+    )
+    for key in keys:
+        samples = audio.resample(*audio.read(paths[key]), POCKETSPHINX_HZ)
+        decoder.start_utt()
+        decoder.process_raw((samples * (2**15 - 1)).astype("<i2").tobytes(), full_utt=True)
+        decoder.end_utt()
+        found = decoder.hyp()
+        heard.append(text.normalise(found.hypstr, "en") if found else "")
+    return _texts(heard)
+
+
+def _mfcc(wav: bytes) -> np.ndarray:
+    samples, rate_hz = audio.samples(wav)
+    hop = int(TEMPLATE_HOP_SECONDS * rate_hz)
+    found = librosa.feature.mfcc(
+        y=samples, sr=rate_hz, n_mfcc=TEMPLATE_MFCCS, n_fft=2 * hop, hop_length=hop, n_mels=26
+    )
+    centred = found - found.mean(axis=1, keepdims=True)
+    return centred / (centred.std(axis=1, keepdims=True) + 1e-6)
+
+
+def _distance(one: np.ndarray, other: np.ndarray) -> float:
+    cost = librosa.sequence.dtw(one, other, backtrack=False)
+    return float(cost[-1, -1]) / (one.shape[1] + other.shape[1])
+
+
+def _texts(heard: list[str]) -> np.ndarray:
+    column = np.empty(len(heard), object)
+    column[:] = heard
+    return column
