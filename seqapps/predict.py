@@ -38,9 +38,7 @@ def run(app: App, params: Any, exported: Path, paths: list[Path], out: Path) -> 
     skipped: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     requests = _without_skips(app.requests(params, assets, paths), skipped)
-    answered = _answered(
-        Endpoints(signatures, SERVED), requests, params.predict.batch_size, counts
-    )
+    answered = _answered(Endpoints(signatures, SERVED), requests, params.predict.batch_size, counts)
     rows = progress.over(answered, what=f"{app.name} predict", unit="rows")
     written = app.render(params, assets, rows, out)
     del loaded

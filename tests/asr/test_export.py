@@ -1,0 +1,103 @@
+"""The endpoints of a small untrained network, written, read back and asked."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqapps import export as saved_model
+from seqapps.asr import audio, export, model
+from tests.asr.conftest import noisy
+
+
+@pytest.fixture(scope="module")
+def exported(fitted, small, tmp_path_factory):
+    network = model.build(small, fitted)
+    # An untrained head hears next to nothing: make it speak its mind.
+    network.head.kernel.assign(network.head.kernel * 12)
+    folder = tmp_path_factory.mktemp("model") / "1"
+    saved_model.write(network, export.endpoints(small, network, fitted), folder)
+    owner, functions = saved_model.load(folder)
+    return SimpleNamespace(owner=owner, folder=folder, **functions)
+
+
+@pytest.fixture(scope="module")
+def wavs():
+    return [audio.wav(noisy(seconds, seed=7), 8000) for seconds in (1.1, 0.4, 0.75)]
+
+
+def texts(answer):
+    return [text.decode() for text in answer["text"].numpy()]
+
+
+def test_the_graph_holds_core_ops_only(exported):
+    saved_model.check_core_ops(exported.folder)
+
+
+@pytest.mark.parametrize("endpoint", ["serving_default", "greedy"])
+def test_a_batch_of_different_lengths_reads_as_one_by_one(exported, wavs, endpoint):
+    ask = getattr(exported, endpoint)
+    together = ask(wav=tf.constant(wavs))
+    assert len(set(texts(together))) > 1
+    for row, wav in enumerate(wavs):
+        alone = ask(wav=tf.constant([wav]))
+        assert texts(alone) == [texts(together)[row]]
+        count = alone["words"].shape[1]
+        np.testing.assert_allclose(alone["start_s"][0], together["start_s"][row, :count], atol=1e-5)
+        np.testing.assert_allclose(alone["score"][0], together["score"][row], atol=1e-4)
+
+
+def test_words_make_the_text_and_lie_in_the_clip(exported, wavs):
+    found = exported.serving_default(wav=tf.constant(wavs))
+    for row, seconds in enumerate((1.1, 0.4, 0.75)):
+        words = [word.decode() for word in found["words"].numpy()[row] if word]
+        assert " ".join(words) == texts(found)[row]
+        starts = found["start_s"].numpy()[row, : len(words)]
+        ends = found["end_s"].numpy()[row, : len(words)]
+        assert (starts < ends).all() and (starts[1:] >= ends[:-1] - 1e-6).all()
+        assert ends[-1] <= seconds + 0.03
+        sure = found["confidence"].numpy()[row]
+        assert ((sure >= 0) & (sure <= 1)).all()
+
+
+def test_samples_are_read_like_a_file_of_them(exported, wavs):
+    sounds = [audio.samples(wav)[0] for wav in wavs]
+    samples = np.zeros((3, 9000), np.float32)
+    for row, sound in enumerate(sounds):
+        samples[row, : len(sound)] = sound
+    found = exported.samples(
+        samples=tf.constant(samples),
+        count=tf.constant([len(sound) for sound in sounds]),
+        rate_hz=tf.constant([8000] * 3),
+    )
+    assert texts(found) == texts(exported.serving_default(wav=tf.constant(wavs)))
+
+
+def test_the_callers_weights_and_hot_words_change_what_is_read(exported, wavs):
+    def tuned(lm_weight=0.5, character_bonus=0.5, hot_weight=0.0, hot_words=""):
+        weights = {"lm_weight": lm_weight, "character_bonus": character_bonus}
+        weights |= {"hot_weight": hot_weight}
+        return texts(
+            exported.tuned(
+                wav=tf.constant(wavs),
+                hot_words=tf.constant([hot_words] * 3),
+                **{name: tf.constant([value] * 3) for name, value in weights.items()},
+            )
+        )
+
+    assert tuned() == texts(exported.serving_default(wav=tf.constant(wavs)))
+    assert tuned(lm_weight=3.0) != tuned(lm_weight=0.0)
+    heard = tuned(hot_weight=20.0, hot_words="good day")
+    assert all(word in ("good", "day") for text in heard for word in text.split())
+
+
+def test_posteriors_are_distributions_of_each_step(exported, wavs):
+    found = exported.posteriors(wav=tf.constant(wavs))
+    assert found["steps"].numpy().tolist() == [36, 13, 25]
+    np.testing.assert_allclose(np.exp(found["log_probability"]).sum(-1), 1, rtol=1e-5)
+
+
+def test_what_is_no_wav_file_is_refused(exported):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="WAV|RIFF|Header|header"):
+        exported.serving_default(wav=tf.constant([b"not a wav file at all"]))

@@ -1,0 +1,140 @@
+"""The network: masks, losses against a brute-force sum, augmentation."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqapps import config
+from seqapps.asr import audio, model, preprocess
+from tests.asr.conftest import noisy, parameters
+
+
+def built(fitted, **train):
+    table = {"seed": 1, "epochs": 1, "batch_size": 2, "learning_rate": 0.01, "clip_norm": 1.0}
+    table |= {"patience_epochs": 1, "units": 6, "layers": 2, "conv_filters": 4, "n_mels": 12}
+    params = parameters(train=table | train)
+    return model.build(config.upto(params, "train"), fitted)
+
+
+def batch(*seconds):
+    sounds = [noisy(s, seed=n) for n, s in enumerate(seconds)]
+    samples = np.zeros((len(sounds), max(map(len, sounds))), np.float32)
+    for row, sound in enumerate(sounds):
+        samples[row, : len(sound)] = sound
+    return {"samples": samples, "count": np.array([len(s) for s in sounds], np.int32)}
+
+
+@pytest.mark.parametrize("cell", ["dense", "rnn", "gru", "lstm"])
+@pytest.mark.parametrize("subsampling", [2, 3])
+def test_a_clip_is_heard_alone_as_in_a_batch(fitted, cell, subsampling):
+    network = built(fitted, cell=cell, subsampling=subsampling)
+    lengths = (0.31, 0.93, 0.62)
+    together, steps = network(batch(*lengths))
+    for row, seconds in enumerate(lengths):
+        one = batch(*lengths)["samples"][row : row + 1, : round(seconds * 8000)]
+        alone, (count,) = network({"samples": one, "count": np.array([one.shape[1]], np.int32)})
+        assert count == steps[row]
+        np.testing.assert_allclose(alone[0], together[row, :count], atol=2e-5)
+
+
+def test_steps_are_frames_divided_by_the_subsampling(fitted):
+    # .93 s: 1 + (7440 - 200) // 80 = 91 frames, 31 steps of three.
+    outputs, steps = built(fitted, subsampling=3)(batch(0.93))
+    assert steps.numpy() == [31]
+    assert outputs.shape == (1, 31, 29)
+    np.testing.assert_allclose(np.exp(outputs).sum(-1), 1, rtol=1e-5)
+
+
+def test_the_loss_is_minus_the_log_of_the_sum_over_all_paths():
+    values = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
+    heard = tf.nn.log_softmax(values)
+    labels, counts, steps = [[0, 1], [1, -1]], [2, 1], [4, 3]
+    total = 0.0
+    for row, (label, count, length) in enumerate(zip(labels, counts, steps, strict=True)):
+        chance = 0.0
+        for path in itertools.product(range(3), repeat=length):
+            said = [c for c, _ in itertools.groupby(path) if c != 2]
+            if said == label[:count]:
+                chance += np.exp(sum(heard[row, t, c].numpy() for t, c in enumerate(path)))
+        total -= np.log(chance)
+    found = model.ctc_loss(
+        heard, tf.constant(steps), tf.constant(labels), tf.constant(counts)
+    ).numpy()
+    np.testing.assert_allclose(found, total / 3, rtol=1e-5)
+
+
+def test_a_text_longer_than_its_steps_costs_nothing_and_breaks_nothing():
+    heard = tf.nn.log_softmax(tf.zeros([1, 2, 3]))
+    loss = model.ctc_loss(heard, tf.constant([2]), tf.constant([[0, 1, 0]]), tf.constant([3]))
+    assert loss.numpy() == 0
+
+
+def test_character_errors_are_edits_over_letters():
+    heard = np.full((2, 3, 3), -9.0, np.float32)
+    heard[0, range(3), [0, 2, 1]] = 0  # "ab"
+    heard[1, range(3), [1, 1, 2]] = 0  # "b"
+    metric = model.CharacterErrors()
+    metric.update_state((heard, tf.constant([3, 3])), tf.constant([[0, 0], [1, 0]]), [2, 2])
+    assert metric.result().numpy() == pytest.approx(2 / 4)
+
+
+def test_masks_are_stripes_in_training_only():
+    table = parameters(train={**TABLE, "time_masks": 1, "mel_masks": 0}).train
+    layer, frames = model.SpecAugment(table), tf.ones([4, 100, 8])
+    counts = tf.constant([100] * 4)
+    assert (layer(frames, counts) == frames).numpy().all()
+    masked = layer(frames, counts, training=True).numpy()
+    lost = (masked == 0).all(axis=2)
+    assert (lost == (masked == 0).any(axis=2)).all()
+    assert lost.any() and (lost.sum(axis=1) <= 20).all()
+    for row in lost:
+        assert np.abs(np.diff(row.astype(int))).sum() <= 2
+
+
+TABLE = {"seed": 1, "epochs": 1, "batch_size": 2, "learning_rate": 0.01, "clip_norm": 1.0}
+TABLE |= {"patience_epochs": 1, "time_mask_ms": 200}
+
+
+def fed(fitted, training, seed=0, **train):
+    params = config.upto(parameters(train=TABLE | train), "train")
+    record = {"wav": audio.wav(noisy(1.0), 8000), "text": "it's me"}
+    record = {name: tf.constant(value) for name, value in record.items()}
+    return model.feed(params, fitted, training)(record, tf.constant([seed, 0]))
+
+
+def test_labels_number_the_letters_of_the_alphabet(fitted):
+    found = fed(fitted, training=False)
+    letters = preprocess.facts(fitted)["letters"]
+    assert "".join(letters[number] for number in found["labels"]) == "it's me"
+    assert found["label_count"] == 7
+    assert found["count"] == 8000
+    np.testing.assert_allclose(found["samples"], noisy(1.0), atol=1e-4)
+
+
+def test_the_tape_runs_at_another_speed_in_training(fitted):
+    counts = {int(fed(fitted, training=True, seed=s)["count"]) for s in range(8)}
+    assert len(counts) > 4
+    assert 8000 / 1.1 - 2 <= min(counts) and max(counts) <= 8000 / 0.9 + 2
+    same = fed(fitted, training=True, seed=3, speed_change=0.0)
+    assert same["count"] == 8000
+
+
+def test_noise_is_mixed_in_at_the_ratio_asked_for(fitted):
+    clean = fed(fitted, training=False)["samples"].numpy()
+    noised = fed(fitted, training=True, speed_change=0.0, noise_snr_db=39.9)["samples"].numpy()
+    ratio_db = 20 * np.log10(clean.std() / (noised - clean).std())
+    assert abs(ratio_db - 40) < 0.5
+    assert (fed(fitted, training=True, seed=5)["samples"].numpy().shape) != (0,)
+
+
+def test_a_small_network_learns_two_clips_by_heart(fitted):
+    # A network that cannot overfit two clips has a broken loss or a broken gradient.
+    network = built(fitted, units=24, layers=1, dropout=0.0, time_masks=0, mel_masks=0)
+    network.compile(optimizer=tf.keras.optimizers.Adam(0.02), jit_compile=False)
+    given = batch(0.9, 0.7) | {"labels": np.array([[9, 6, 1], [3, 4, 0]])}
+    given |= {"label_count": np.array([3, 2], np.int32)}
+    losses = [network.train_on_batch(given)[0] for _ in range(60)]
+    assert losses[0] > 3
+    assert losses[-1] < 0.5
