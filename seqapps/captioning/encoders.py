@@ -31,6 +31,16 @@ PALETTE = {
 }
 """Colours by name, sRGB: what a pixel is like, as a start that keeps red apart from orange."""
 
+SHADES = {
+    "maroon": "red",
+    "dark green": "green",
+    "dark blue": "blue",
+    "light blue": "blue",
+}
+"""Colours of the palette that go where another one goes when colours change places."""
+
+UNMOVED = ("grey",)
+
 PALETTE_WIDTH = 0.15
 """Distance in sRGB at which a pixel still counts as like a colour."""
 
@@ -192,8 +202,8 @@ def palette(pixels: tf.Tensor) -> tf.Tensor:
 def augmented(pixels: tf.Tensor, seed: tf.Tensor, shift: float, zoom: float) -> tf.Tensor:
     """Float32 (H, W, 3), moved by up to `shift` of its size and zoomed by up to `zoom`.
 
-    Never mirrored, never recoloured: left, right and the names of colours stay true. What comes
-    into view at a border is the border's colour.
+    Never mirrored: left and right stay true. What comes into view at a border is the border's
+    colour.
     """
     height, width = pixels.shape[0], pixels.shape[1]
     chance = tf.random.stateless_uniform([4], seed, -1.0, 1.0)
@@ -209,6 +219,36 @@ def augmented(pixels: tf.Tensor, seed: tf.Tensor, shift: float, zoom: float) -> 
         interpolation="BILINEAR",
         fill_mode="NEAREST",
     )[0]
+
+
+class Recolouring:
+    """Lets the colours of a picture change places, and their names in its caption with them.
+
+    So the words stay true, and a network cannot know a flag by its colours alone.
+    """
+
+    def __init__(self, vocabulary: list[str]):
+        names = [name for name in PALETTE if name not in (*SHADES, *UNMOVED)]
+        self.moved = [name for name in names if name in vocabulary]
+        self.numbers = tf.constant([vocabulary.index(name) for name in self.moved], tf.int64)
+        self.size = len(vocabulary)
+        # Row: a colour of the palette. Column: the moved colour that it is a shade of.
+        followed = [SHADES.get(name, name) for name in PALETTE]
+        self.of = tf.constant([[float(f == name) for name in self.moved] for f in followed])
+
+    def __call__(self, pixels: tf.Tensor, words: tf.Tensor, seed: tf.Tensor):
+        """Pixels float32 (H, W, 3) and words int64 (T,), after one drawn change of places."""
+        places = tf.argsort(tf.random.stateless_uniform([len(self.moved)], seed))
+        colours = tf.constant([PALETTE[name] for name in self.moved])
+        change = tf.gather(colours, places) - colours
+        shares = tf.reshape(palette(pixels[None])[0], [-1, len(PALETTE)])
+        change = tf.reshape(shares @ (self.of @ change), tf.shape(pixels))
+        renamed = tf.tensor_scatter_nd_update(
+            tf.range(self.size, dtype=tf.int64),
+            self.numbers[:, None],
+            tf.gather(self.numbers, places),
+        )
+        return tf.clip_by_value(pixels + change, 0.0, 1.0), tf.gather(renamed, words)
 
 
 def _trimmed(pixels: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:

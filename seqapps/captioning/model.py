@@ -27,6 +27,7 @@ def feed(params: Any, assets: Path, training: bool) -> Callable[[Tensors, Any], 
     In training the view is augmented and one of the references drawn; else the first is taken.
     """
     table, known = params.train, preprocess.facts(assets)
+    recolouring = encoders.Recolouring(preprocess.load_vocabulary(assets))
     size = [known["image_height"], known["image_width"], 3]
     steps = known["max_words"] + 2
 
@@ -39,8 +40,19 @@ def feed(params: Any, assets: Path, training: bool) -> Callable[[Tensors, Any], 
             return fed | {"cells": tf.ensure_shape(record["cells"], [*known["cells"]])}
         pixels = tf.reshape(tf.io.decode_raw(record["view"], tf.uint8), size)
         pixels = tf.cast(pixels, tf.float32) / 255.0
-        pixels = encoders.augmented(pixels, seed, table.shift, table.zoom) if training else pixels
-        return fed | {"view": pixels}
+        if not training:
+            return fed | {"view": pixels}
+        move_seed, draw_seed, colour_seed = tf.unstack(tf.random.split(seed, 3))
+        pixels = encoders.augmented(pixels, move_seed, table.shift, table.zoom)
+        words = fed["words"]
+        if table.recolour:
+            drawn = tf.random.stateless_uniform([], draw_seed) < table.recolour
+            pixels, words = tf.cond(
+                drawn,
+                lambda: recolouring(pixels, words, colour_seed),
+                lambda: (pixels, words),
+            )
+        return {"view": pixels, "words": words}
 
     return one
 

@@ -77,6 +77,9 @@ class Train(config.Train):
         1.0, ge=0, le=1, description="share of true words the decoder reads at the end of training"
     )
     shift: float = Field(0.05, ge=0, lt=0.5, description="augmentation: largest move, in widths")
+    recolour: float = Field(
+        0.0, ge=0, le=1, description="augmentation: share whose colours change places, with words"
+    )
     zoom: float = Field(0.1, ge=0, lt=0.5, description="augmentation: largest change of size")
 
     @property

@@ -96,6 +96,26 @@ def test_the_decoders_own_words_come_in_as_training_goes_on(assets, monkeypatch)
     assert (seen[3][:, 0] == 1).all()
 
 
+def test_colours_change_places_and_their_names_with_them():
+    vocabulary = ["<pad>", "bands", "of", "red", "white", "blue", "green"]
+    recolouring = encoders.Recolouring(vocabulary)
+    names = list(encoders.PALETTE)
+    said = ["bands", "of", "red", "white", "blue", "<pad>"]
+    colours = [encoders.PALETTE[name] for name in said[2:5]]
+    flag = tf.constant(np.repeat(colours, 16, axis=0)[:, None].repeat(9, 1), tf.float32)
+    words = tf.constant([vocabulary.index(word) for word in said], tf.int64)
+    heard = set()
+    for seed in range(12):
+        pixels, renamed = recolouring(flag, words, tf.constant([1, seed]))
+        found = [vocabulary[number] for number in renamed.numpy()]
+        assert [found[0], found[1], found[5]] == ["bands", "of", "<pad>"]
+        middles = encoders.palette(pixels[None])[0, 8::16, 4].numpy().argmax(-1)
+        assert [names[number] for number in middles] == found[2:5]
+        heard.add(tuple(found[2:5]))
+    assert len(heard) > 6
+    assert {name for flag in heard for name in flag} == {"red", "white", "blue", "green"}
+
+
 def test_augmentation_never_mirrors_nor_recolours():
     ramp = tf.tile(tf.linspace(0.0, 1.0, 96)[None, :, None], [64, 1, 3])
     for seed in range(20):
