@@ -12,7 +12,7 @@ import tensorflow as tf
 from seqapps.captioning.words import END, PAD, START, UNKNOWN
 
 BEAMS = 3
-LENGTH_POWER = 1.0
+LENGTH_POWER = 1.4
 """A beam's log-probability is divided by length ** this before beams are compared."""
 
 NEVER = -1e9
