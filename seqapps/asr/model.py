@@ -213,7 +213,8 @@ def ctc_loss(
 ) -> tf.Tensor:
     """The CTC loss of a batch by letter (Graves et al. 2006), true lengths on both sides.
 
-    Rows with more labels than steps (sped-up tape) cost nothing.
+    Rows whose labels cannot fit into their steps (sped-up tape) cost nothing: a step for each
+    label, and one between two that are alike.
 
     Args:
         log_probabilities: float32 (B, S, V), the blank last.
@@ -221,13 +222,15 @@ def ctc_loss(
         labels: int (B, U), padded at the end.
         label_counts: int32 (B,).
     """
-    losses = tf.compat.v1.nn.ctc_loss(
-        sparse(labels, label_counts),
-        log_probabilities,
-        steps,
-        ignore_longer_outputs_than_inputs=True,
-        time_major=False,
+    again = (labels[:, 1:] == labels[:, :-1]) & tf.sequence_mask(
+        label_counts - 1, tf.shape(labels)[1] - 1
     )
+    needed = label_counts + tf.reduce_sum(tf.cast(again, tf.int32), axis=1)
+    label_counts = tf.where(needed <= steps, label_counts, 0)
+    losses = tf.compat.v1.nn.ctc_loss(
+        sparse(labels, label_counts), log_probabilities, steps, time_major=False
+    )
+    losses = tf.where(needed <= steps, losses, 0.0)
     return tf.reduce_sum(losses) / tf.cast(tf.maximum(tf.reduce_sum(label_counts), 1), tf.float32)
 
 
