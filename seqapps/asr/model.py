@@ -225,13 +225,13 @@ def ctc_loss(
     again = (labels[:, 1:] == labels[:, :-1]) & tf.sequence_mask(
         label_counts - 1, tf.shape(labels)[1] - 1
     )
-    needed = label_counts + tf.reduce_sum(tf.cast(again, tf.int32), axis=1)
-    label_counts = tf.where(needed <= steps, label_counts, 0)
+    fits = label_counts + tf.reduce_sum(tf.cast(again, tf.int32), axis=1) <= steps
+    counts = tf.where(fits, label_counts, 1)  # the op wants a label
     losses = tf.compat.v1.nn.ctc_loss(
-        sparse(labels, label_counts), log_probabilities, steps, time_major=False
+        sparse(labels, counts), log_probabilities, steps, time_major=False
     )
-    losses = tf.where(needed <= steps, losses, 0.0)
-    return tf.reduce_sum(losses) / tf.cast(tf.maximum(tf.reduce_sum(label_counts), 1), tf.float32)
+    letters = tf.reduce_sum(tf.where(fits, label_counts, 0))
+    return tf.reduce_sum(tf.where(fits, losses, 0.0)) / tf.cast(tf.maximum(letters, 1), tf.float32)
 
 
 def sparse(labels: tf.Tensor, counts: tf.Tensor) -> tf.SparseTensor:
