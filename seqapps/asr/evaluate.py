@@ -72,13 +72,19 @@ def measure(evaluation: Evaluation) -> tuple[dict[str, float], dict[str, Any]]:
                 f"interval95.{name}.{metric}_low": low,
                 f"interval95.{name}.{metric}_high": high,
             }
-    return more, {"spikes": _spikes(evaluation)}
+    row = _shown_row(evaluation)
+    findings = {"spikes": _spikes(evaluation, row)}
+    if evaluation.params.train.kind == "las":
+        findings["attention"] = _looks(evaluation, row)
+    return more, findings
 
 
 def figures(evaluation: Evaluation, findings: dict[str, Any]) -> Iterator[tuple[str, Figure]]:
-    """Spikes over the log-mel, confusions of characters, WER by duration and by speaker."""
+    """Spikes over the log-mel, attention, confusions of letters, WER by duration and by speaker."""
     truth, response = evaluation.truth, evaluation.response
     yield "spikes", drawings.spikes(**findings["spikes"])
+    if "attention" in findings:
+        yield "attention", drawings.attention(**findings["attention"])
     yield "confusions", drawings.confusions(truth["text"], response["text"])
     by_speaker = {
         name: (_errors(truth["text"][rows], response["text"][rows])["wer"], len(rows))
@@ -155,12 +161,29 @@ def _real_time_factor(evaluation: Evaluation) -> float:
     return (time.process_time() - started) / float(sum(one["seconds"][0] for one in ones))
 
 
-def _spikes(evaluation: Evaluation) -> dict[str, Any]:
-    """Of the clips of middling length the one heard best, as `figures.spikes` wants it."""
+def _shown_row(evaluation: Evaluation) -> np.ndarray:
+    """Of the clips of middling length the one heard best."""
     seconds = evaluation.truth["seconds"]
     rows = np.argsort(np.abs(seconds - np.median(seconds)))[: 1 + len(seconds) // 4]
-    row = rows[np.argmax(evaluation.response["score"][rows])]
-    one = metrics.take(evaluation.truth, np.array([row]))
+    return rows[[np.argmax(evaluation.response["score"][rows])]]
+
+
+def _looks(evaluation: Evaluation, row: np.ndarray) -> dict[str, Any]:
+    """Where the speller looked for each letter, as `figures.attention` wants it."""
+    one = metrics.take(evaluation.truth, row)
+    found = evaluation.call(evaluation.folds[0], "attention", one)
+    step_ms = evaluation.params.train.subsampling * frontend.HOP_MS
+    return {
+        "weights": found["weights"][0],
+        "spelt": found["text"][0].decode(),
+        "said": one["text"][0],
+        "step_seconds": step_ms / 1000,
+    }
+
+
+def _spikes(evaluation: Evaluation, row: np.ndarray) -> dict[str, Any]:
+    """CTC's alignment of a test clip, as `figures.spikes` wants it."""
+    one = metrics.take(evaluation.truth, row)
     posteriors = evaluation.call(evaluation.folds[0], "posteriors", one)
     found = evaluation.ask(one)
     sound, rate_hz = audio.samples(one["wav"][0])

@@ -8,11 +8,14 @@ log-probability a step), and its `words` (B, W), padded with "", with `start_s`,
 - `greedy(wav)`: the same without beam and language model.
 - `samples(samples, count, rate_hz)`: float32 (B, N) in -1..1, of which `count` are the row's own.
 - `posteriors(wav)`: instead of text, `log_probability` (B, S, V) of letters and blank (last) in
-  each step of 30 ms (`[train] subsampling`), and `steps` (B,), for a decoder of your own.
+  each step (`[train] subsampling` frames of 10 ms), and `steps` (B,), for a decoder of your own.
 - `tuned(wav, lm_weight, character_bonus, hot_weight, hot_words)`: beam search with the caller's
   weights, and words (separated by spaces) to listen for.
+- `attention(wav)`, with `kind = "las"` only: the speller's `text` (B,) and the `weights` (B, U, S)
+  of its looks. Its text is what `serving_default` and `samples` answer then; word times are those
+  of CTC's best path through it.
 
-Axis letters: B batch, N samples, S steps, V classes, W words.
+Axis letters: B batch, N samples, S steps, V classes, W words, U letters.
 """
 
 from pathlib import Path
@@ -53,7 +56,12 @@ def endpoints(params: Any, model: keras.Model, assets: Path) -> dict[str, Any]:
         tf.TensorSpec([None], tf.float32, name=name)
         for name in ("lm_weight", "character_bonus", "hot_weight")
     ]
-    return {
+
+    def attention(wav):
+        return reader.looks(*frontend.decode(wav, rate_hz))
+
+    looks = {"attention": (attention, [wav])} if params.train.kind == "las" else {}
+    return looks | {
         "serving_default": (serving_default, [wav]),
         "greedy": (greedy, [wav]),
         "posteriors": (posteriors, [wav]),
@@ -75,11 +83,15 @@ class Reader:
     def __init__(self, params: Any, model: keras.Model, assets: Path):
         facts = preprocess.facts(assets)
         self.table, self.model, self.letters = params.evaluate, model, facts["letters"]
+        self.spells = params.train.kind == "las"
         self.lm = language_model.load(assets / "lm.npz")
         self.step_seconds = params.train.subsampling * frontend.HOP_MS / 1000
 
     def read(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:
-        """With the decoder and the weights of `[evaluate]`."""
+        """With the speller if there is one, else the decoder and the weights of `[evaluate]`."""
+        if self.spells:
+            heard, steps, labels, _ = self._spelt(samples, counts)
+            return self._answer(heard, steps, labels)
         if self.table.decoder == "greedy":
             return self.greedy(samples, counts)
         ones = tf.ones(tf.shape(counts))
@@ -107,7 +119,16 @@ class Reader:
 
     def heard(self, samples: tf.Tensor, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Log-probabilities float32 (B, S, V), step counts int32 (B,)."""
-        return self.model({"samples": samples, "count": counts}, training=False)
+        return self.model.listen({"samples": samples, "count": counts})[:2]
+
+    def looks(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:
+        """What the speller spells, and where it looks for each letter."""
+        heard, steps, labels, weights = self._spelt(samples, counts)
+        return {"text": self._answer(heard, steps, labels)["text"], "weights": weights}
+
+    def _spelt(self, samples, counts):
+        heard, steps, code = self.model.listen({"samples": samples, "count": counts})
+        return heard, steps, *self.model.speller.spell(code, steps)
 
     def _answer(self, heard, steps, labels) -> Tensors:
         alignment = decoding.align(heard, steps, labels)

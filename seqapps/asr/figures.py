@@ -51,6 +51,19 @@ def spikes(
     return drawn
 
 
+def attention(weights: np.ndarray, *, spelt: str, said: str, step_seconds: float) -> Figure:
+    """Where the speller looked: a row for each letter of `spelt`, float32 (U, S), over time."""
+    drawn = plots.figure(9.0, 0.14 * len(weights) + 1.6)
+    axes = drawn.subplots()
+    extent = (0, weights.shape[1] * step_seconds, len(weights) - 0.5, -0.5)
+    axes.imshow(weights, aspect="auto", extent=extent, interpolation="nearest")
+    axes.set_yticks(range(len(weights)), list(spelt.ljust(len(weights))), fontsize=7)
+    axes.set_xlabel("seconds")
+    axes.grid(False)
+    drawn.suptitle(f"said: {said}")
+    return drawn
+
+
 def confusions(references: np.ndarray, heard: np.ndarray) -> Figure:
     """Which letter was heard for which: shares of each said letter, ∅ for none."""
     counts = pairs(references, heard)

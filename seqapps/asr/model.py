@@ -1,7 +1,7 @@
 """The network: from samples to one distribution over letters and a blank for each step of time.
 
 Log-mel frames, two convolutions that make time coarser, a bidirectional recurrent stack, CTC
-(Graves et al. 2006) with true lengths. `kind = "las"` adds a decoder with attention (see `las`).
+(Graves et al. 2006) with true lengths. `kind = "las"` adds a decoder with attention (`speller`).
 Training changes the tape's speed, mixes noise in and masks stripes of the spectrogram (SpecAugment,
 Park et al. 2019); tensorflow-io's masks take one utterance at a time, so the batch's are made here.
 
@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from seqapps import layers
 from seqapps.asr import frontend, preprocess
+from seqapps.asr.speller import Speller
 
 Tensors = dict[str, Any]
 LOUDEST_SNR_DB = 40.0
@@ -56,13 +57,17 @@ def build(params: Any, assets: Path) -> keras.Model:
     batch = {
         "samples": tf.zeros([1, facts["sample_rate_hz"]]),
         "count": tf.constant([facts["sample_rate_hz"]]),
+        "labels": tf.zeros([1, 1], tf.int64),
     }
     model(batch, training=True)
     return model
 
 
 class Recogniser(keras.Model):
-    """Log-probabilities float32 (B, S, V) and step counts int32 (B,) of samples."""
+    """CTC's log-probabilities float32 (B, S, V), step counts int32 (B,), and the speller's logits.
+
+    The last are None but for `kind = "las"`.
+    """
 
     def __init__(self, table: Any, letters: int, rate_hz: int):
         super().__init__()
@@ -70,25 +75,38 @@ class Recogniser(keras.Model):
         self.masks = SpecAugment(table)
         self.encoder = Encoder(table)
         self.head = keras.layers.Dense(letters + 1, name="head")
+        self.speller = Speller(table, letters) if table.kind == "las" else None
+        self.ctc_weight = table.ctc_weight
         self.cer = CharacterErrors(name="cer")
 
     def call(self, batch, training=False):
-        """See the class; rows end after their step count."""
+        """See the class; rows end after their step count, letters are those after true ones."""
+        heard, steps, code = self.listen(batch, training=training)
+        if self.speller is None:
+            return heard, steps, None
+        return heard, steps, self.speller(batch["labels"], code, steps, training=training)
+
+    def listen(self, batch, training=False):
+        """Log-probabilities (B, S, V), step counts (B,), and the encoder's code (B, S, C)."""
         counts = frontend.frame_counts(batch["count"], self.rate_hz)
         frames = frontend.log_mel(batch["samples"], self.rate_hz, self.n_mels)
         frames = frontend.normalised(frames, counts)
         frames = self.masks(frames, counts, training=training)
         code, steps = self.encoder(frames, counts, training=training)
-        return tf.nn.log_softmax(tf.cast(self.head(code), tf.float32)), steps
+        return tf.nn.log_softmax(tf.cast(self.head(code), tf.float32)), steps, code
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """See `ctc_loss`."""
-        logits, steps = y_pred
-        return ctc_loss(logits, steps, x["labels"], x["label_count"])
+        """`ctc_loss`; with a speller, its loss and `ctc_weight` of CTC's (Kim et al. 2017)."""
+        heard, steps, logits = y_pred
+        aligned = ctc_loss(heard, steps, x["labels"], x["label_count"])
+        if self.speller is None:
+            return aligned
+        spelt = self.speller.loss(logits, x["labels"], x["label_count"])
+        return self.ctc_weight * aligned + (1 - self.ctc_weight) * spelt
 
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
-        """The loss, and the character error rate of greedy decoding."""
-        self.cer.update_state(y_pred, x["labels"], x["label_count"])
+        """The loss, and the character error rate of CTC's greedy decoding."""
+        self.cer.update_state(y_pred[:2], x["labels"], x["label_count"])
         return self.get_metrics_result()
 
 
@@ -193,7 +211,7 @@ class CharacterErrors(keras.metrics.Metric):
         self.letters = self.add_weight(name="letters", initializer="zeros")
 
     def update_state(self, heard, labels, label_counts):
-        """Adds a batch: `heard` is what the network answers."""
+        """Adds a batch: `heard` is CTC's log-probabilities and step counts."""
         log_probabilities, steps = heard
         time_major = tf.transpose(log_probabilities, [1, 0, 2])
         (decoded,), _ = tf.nn.ctc_greedy_decoder(time_major, steps)

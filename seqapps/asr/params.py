@@ -50,6 +50,11 @@ class Preprocess(config.Table):
 class Train(config.Train):
     """The network."""
 
+    kind: Literal["ctc", "las"] = Field(
+        "ctc", description="las: a decoder with attention spells the text, beside CTC"
+    )
+    attention: Literal["dot", "bahdanau"] = Field("bahdanau", description="kind = las")
+    ctc_weight: float = Field(0.3, ge=0, le=1, description="kind = las: CTC's part of the loss")
     cell: Literal["dense", "rnn", "gru", "lstm"] = "gru"
     units: int = Field(128, ge=1, description="in each direction")
     layers: int = Field(3, ge=1)

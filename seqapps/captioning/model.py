@@ -175,7 +175,7 @@ class Network(keras.layers.Layer):
         self.drop = keras.layers.Dropout(drop)
         cell = "dense" if table.cell == "jordan" else table.cell
         self.stack = layers.recurrent(cell, units, dropout=drop)
-        self.attend = Attention(kind, units) if kind in ("dot", "bahdanau") else None
+        self.attend = layers.Attention(kind, units // 4) if kind in ("dot", "bahdanau") else None
         self.mix = keras.layers.Dense(units, activation="tanh")
         self.out = keras.layers.Dense(vocabulary)
 
@@ -256,26 +256,3 @@ class Network(keras.layers.Layer):
         ]
         table = np.stack(waves, axis=-1).reshape(1, rows * columns, -1).astype(np.float32)
         return tf.tile(tf.constant(table), [tf.shape(maps)[0], 1, 1])
-
-
-class Attention(keras.layers.Layer):
-    """Where to look: "dot" s = (W h) . k; "bahdanau" s = v . tanh(W h + k), k = U cell."""
-
-    def __init__(self, kind: str, units: int):
-        super().__init__()
-        self.kind = kind
-        # The additive score makes a tensor of (B, T, N, width): a narrow one is most of the speed.
-        width = units // 4
-        self.query = keras.layers.Dense(width, use_bias=False)
-        self.key = keras.layers.Dense(width)
-        self.score = keras.layers.Dense(1, use_bias=False) if kind == "bahdanau" else None
-
-    def call(self, hidden, cells):
-        """The context (B, T, U) and the weights (B, T, N) it was mixed with."""
-        query, keys = self.query(hidden), self.key(cells)
-        if self.score is None:
-            scores = tf.matmul(query, keys, transpose_b=True) / float(query.shape[-1]) ** 0.5
-        else:
-            scores = self.score(tf.tanh(query[:, :, None] + keys[:, None]))[..., 0]
-        weights = tf.nn.softmax(scores)
-        return tf.matmul(weights, cells), weights

@@ -31,17 +31,19 @@ def batch(*seconds):
 def test_a_clip_is_heard_alone_as_in_a_batch(fitted, cell, subsampling):
     network = built(fitted, cell=cell, subsampling=subsampling)
     lengths = (0.31, 0.93, 0.62)
-    together, steps = network(batch(*lengths))
+    together, steps, _ = network.listen(batch(*lengths))
     for row, seconds in enumerate(lengths):
         one = batch(*lengths)["samples"][row : row + 1, : round(seconds * 8000)]
-        alone, (count,) = network({"samples": one, "count": np.array([one.shape[1]], np.int32)})
+        alone, (count,), _ = network.listen(
+            {"samples": one, "count": np.array([one.shape[1]], np.int32)}
+        )
         assert count == steps[row]
         np.testing.assert_allclose(alone[0], together[row, :count], atol=2e-5)
 
 
 def test_steps_are_frames_divided_by_the_subsampling(fitted):
     # .93 s: 1 + (7440 - 200) // 80 = 91 frames, 31 steps of three.
-    outputs, steps = built(fitted, subsampling=3)(batch(0.93))
+    outputs, steps, _ = built(fitted, subsampling=3).listen(batch(0.93))
     assert steps.numpy() == [31]
     assert outputs.shape == (1, 31, 29)
     np.testing.assert_allclose(np.exp(outputs).sum(-1), 1, rtol=1e-5)
