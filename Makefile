@@ -17,7 +17,7 @@ RUN = $(PYTHON) -m seqapps
 # Stages started by one call of make share one MLflow run.
 export SEQAPPS_PIPELINE := $(or $(SEQAPPS_PIPELINE),$(shell date +%Y%m%d-%H%M%S)-$(shell echo $$PPID))
 
-.PHONY: help all $(ALL) status predict ui serve report test lint format lock clean-venv FORCE
+.PHONY: help all $(ALL) status predict sweep ui serve report test lint format lock clean-venv FORCE
 .PHONY: $(foreach app,$(ALL),$(STAGES:%=$(app)-%) clean-$(app))
 # Never remove what a chain of pattern rules made on the way.
 .SECONDARY:
@@ -58,6 +58,9 @@ status: .venv/ready ## fresh or stale, and why
 
 predict: .venv/ready ## answers for your files: APP= INPUT= [OUT=] and the application's options
 	@$(RUN) predict $(MAKEOVERRIDES)
+
+sweep: .venv/ready ## one key, several values: APP= KEY=train.cell VALUES=gru,lstm [SEEDS=1,2,3]
+	@$(RUN) sweep $(MAKEOVERRIDES)
 
 ui: .venv/ready ## MLflow on mlruns/, this machine only [PORT=5000]
 	@$(RUN) ui --port $(or $(PORT),5000)

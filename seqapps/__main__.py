@@ -14,7 +14,9 @@ from pathlib import Path
 from seqapps import app as contract
 from seqapps.app import STAGES, UserError, nearest
 
-COMMANDS = ("status", "predict", "report", "ui")
+COMMANDS = ("status", "predict", "sweep", "report", "ui")
+EVERYWHERE = ("extra", "seqapps_pipeline")
+"""Variables of Make's that a command may be given and has no use for."""
 WORDS = {"app": "APP", "input": "INPUT", "out": "OUT", "profile": "PROFILE", "set": "SET"}
 
 
@@ -44,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
 def _run(words: list[str], root: Path) -> int:
     if words and words[0] == "predict":
         return _predict(words[1:], root)
+    if words and words[0] == "sweep":
+        return _sweep(words[1:], root)
     options = _parser().parse_args(words)
     if options.what == "status":
         return _status(options, root)
@@ -102,8 +106,44 @@ def _status(options: argparse.Namespace, root: Path) -> int:
     return 0
 
 
+def _given(words: list[str]) -> dict[str, str]:
+    return {name.lower(): value for name, _, value in (word.partition("=") for word in words)}
+
+
+def _only(command: str, given: dict[str, str], needed: tuple[str, ...], *more: str) -> None:
+    example = " ".join(f"{name.upper()}=" for name in needed)
+    for name in needed:
+        if not given.get(name):
+            raise UserError(f"{command} needs {name.upper()}=: make {command} {example}")
+    for name in given:
+        if name not in (*needed, *more, *EVERYWHERE):
+            raise UserError(
+                f"{command} has no {name.upper()}=; "
+                + nearest(name.upper(), [known.upper() for known in (*needed, *more)])
+            )
+
+
+def _sweep(words: list[str], root: Path) -> int:
+    given = _given(words)
+    _only("sweep", given, ("app", "key", "values"), "seeds", "profile", "set")
+    app = contract.load(given["app"])
+    from seqapps import sweep
+
+    planned = sweep.plan(
+        app,
+        given.get("profile", "full"),
+        given["key"],
+        given["values"],
+        seeds=given.get("seeds", ""),
+        words=given.get("set", "").split(),
+        root=root,
+    )
+    print(f"{sweep.run(planned)}{app.name} sweep: wrote {planned.folder.relative_to(root)}")
+    return 0
+
+
 def _predict(words: list[str], root: Path) -> int:
-    given = {name.lower(): value for name, _, value in (word.partition("=") for word in words)}
+    given = _given(words)
     if not given.get("app"):
         raise UserError("predict needs APP= and INPUT=: make predict APP=dna INPUT=sites.fa")
     app = contract.load(given["app"])

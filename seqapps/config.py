@@ -3,12 +3,17 @@
 A profile is `pipelines/<app>/<profile>.toml`. Each application describes its five tables with
 pydantic models (units in the names, ranges in the types); tables build on `Table`, and `[train]`
 on `Train`, which holds what fitting any model needs.
+
+A variant is a profile with some words changed, and its name says which: `smoke@train.cell=gru` is
+`smoke` but for that cell. Its stages lie in a folder of its own; those the words do not reach are
+the profile's.
 """
 
 import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -66,13 +71,14 @@ def load(app: App, profile: str, overrides: list[str] | None = None, *, root: Pa
 
     Args:
         app: the application.
-        profile: name of a file in `pipelines/<app>/`, without `.toml`.
+        profile: name of a file in `pipelines/<app>/`, without `.toml`; or of a variant of it.
         overrides: `table.key=value` words, values in TOML (bare words are strings); they win.
         root: the project's folder.
 
     Raises:
         UserError: unknown profile, table or key (the nearest is named), or a value out of range.
     """
+    profile, *changed = _parts(profile)
     folder = root / "pipelines" / app.name
     path = folder / f"{profile}.toml"
     if not path.exists():
@@ -82,13 +88,39 @@ def load(app: App, profile: str, overrides: list[str] | None = None, *, root: Pa
         tables = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path.relative_to(root)} is not valid TOML: {error}") from None
-    for word in overrides or []:
+    for word in [*changed, *(overrides or [])]:
         _override(tables, word)
     try:
         return app.params.model_validate(tables)
     except ValidationError as error:
         lines = [_explain(app, problem) for problem in error.errors()]
         raise UserError(f"{path.relative_to(root)}: " + "; ".join(lines)) from None
+
+
+def variant(profile: str, words: list[str]) -> str:
+    """The name of a profile with some of its words changed; of two for one key the later counts.
+
+    >>> variant("smoke", ["train.seed=1", "preprocess.window_bp=51", "train.seed=2"])
+    'smoke@preprocess.window_bp=51@train.seed=2'
+
+    Args:
+        profile: a profile, or a variant that is changed further.
+        words: `table.key=value`, as in SET.
+    """
+    name, *before = _parts(profile)
+    changed = {word.partition("=")[0]: word for word in [*before, *words]}
+    ordered = sorted(changed.values(), key=_stage_of)
+    return "@".join([name, *(quote(word, safe="=,+") for word in ordered)])
+
+
+def home(profile: str, stage: str) -> str:
+    """The profile, or variant, that makes `stage` for this one: the words that reach the stage.
+
+    >>> home("smoke@preprocess.window_bp=51@train.seed=2", "preprocess")
+    'smoke@preprocess.window_bp=51'
+    """
+    name, *words = _parts(profile)
+    return variant(name, [word for word in words if _stage_of(word) <= STAGES.index(stage)])
 
 
 def upto(params: Any, stage: str) -> SimpleNamespace:
@@ -104,6 +136,15 @@ def flat(params: BaseModel) -> dict[str, Any]:
     """`{"train.units": 64, ...}` for the tables of `params`, in order."""
     tables = params.model_dump(mode="json")
     return {f"{t}.{k}": v for t, table in tables.items() for k, v in table.items()}
+
+
+def _parts(profile: str) -> list[str]:
+    return [unquote(part) for part in profile.split("@")]
+
+
+def _stage_of(word: str) -> int:
+    table = word.partition(".")[0]
+    return STAGES.index(table) if table in STAGES else len(STAGES)
 
 
 def _override(tables: dict[str, Any], word: str) -> None:

@@ -52,7 +52,7 @@ def scores(app: App, report: dict[str, Any]) -> str:
     """
     headline = report["headline"]
     metric, values = headline["metric"], report["model"]
-    low, high = (_number(bound) for bound in headline["interval95"])
+    low, high = (number(bound) for bound in headline["interval95"])
     columns = [name for name in values if name.split(".")[0] == metric]
     columns += [name for name in app.reported if name in values]
     rows = {f"**model** ({metric} 95 % {low}..{high})": values}
@@ -125,15 +125,15 @@ def _tables(values: dict[str, float]) -> dict[str, dict[str, dict[str, float]]]:
 def _table(rows: dict[str, dict[str, Any]], columns: list[str]) -> str:
     lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for label, values in rows.items():
-        cells = [_number(values[name]) if name in values else "" for name in columns]
+        cells = [number(values[name]) if name in values else "" for name in columns]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
     """Three decimals, or three digits where those would show nothing.
 
-    >>> _number(0.9614), _number(0.00155), _number(41522.0)
+    >>> number(0.9614), number(0.00155), number(41522.0)
     ('0.961', '0.00155', '41,522')
     """
     if 0 < abs(value) < 0.1:

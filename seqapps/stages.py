@@ -22,13 +22,25 @@ def run(
     *,
     overrides: list[str] | None = None,
     force: bool = False,
+    track: Any = None,
     root: Path,
 ) -> bool:
     """Brings one stage up to date and returns whether it had to work.
 
+    Args:
+        app: the application.
+        stage: one of `STAGES`.
+        profile: a profile or a variant of one; what a variant shares is made where it is shared.
+        overrides: `table.key=value` words.
+        force: work even if the stage is fresh.
+        track: told of epochs and of the end; None: the stage is an MLflow run.
+        root: the project's folder.
+
     Raises:
         UserError: bad parameters or data, or an earlier stage has not run.
     """
+    _share(root / "data" / app.name, profile)
+    profile = config.home(profile, stage)
     params = config.load(app, profile, overrides, root=root)
     folders = {name: root / "data" / app.name / profile / name for name in STAGES}
     folder = folders[stage]
@@ -40,10 +52,12 @@ def run(
         shown = config.flat(params)
         if why is None:
             print(f"{app.name} {stage}: fresh", flush=True)
-            tracking.catch_up(app, profile, stage, folder, shown, root)
+            if track is None:
+                tracking.catch_up(app, profile, stage, folder, shown, root)
             return False
         print(f"{app.name} {stage}: stale: {why}", flush=True)
-        _work(app, stage, profile, params, folders, parts, shown, root)
+        track = track or tracking.StageRun(app, profile, stage, root)
+        _work(app, stage, params, folders, parts, shown, track)
     return True
 
 
@@ -128,6 +142,10 @@ BODIES: dict[str, Any] = dict(
 )
 
 
+SECONDS = ".seconds"
+"""File of a partial folder: what an interrupted stage has taken so far."""
+
+
 class _TrainItems:
     """The train items of one fold; can be iterated any number of times."""
 
@@ -144,28 +162,39 @@ class _TrainItems:
 def _work(
     app: App,
     stage: str,
-    profile: str,
     params: Any,
     folders: dict[str, Path],
     parts: dict[str, Any],
     shown: dict[str, Any],
-    root: Path,
+    track: Any,
 ) -> None:
-    track = tracking.StageRun(app, profile, stage, root)
     track.start()
-    started = time.monotonic()
     out = receipts.begin(folders[stage], parts, resume=stage == "train")
+    spent = out / SECONDS
+    started = time.monotonic() - (float(spent.read_text()) if spent.exists() else 0)
     try:
         counts = BODIES[stage](app, config.upto(params, stage), folders, out, track)
     except BaseException:
+        spent.write_text(str(time.monotonic() - started))
         track.fail()
         raise
+    spent.unlink(missing_ok=True)
     effective = {t: v.model_dump(mode="json") for t, v in vars(config.upto(params, stage)).items()}
     receipts.write_json(out / "params.json", effective)
     seconds = time.monotonic() - started
     receipts.finish(folders[stage], parts, counts=counts, seconds=seconds)
     print(f"{app.name} {stage}: done in {seconds:.1f} s", flush=True)
     track.finish(folders[stage], shown)
+
+
+def _share(data: Path, profile: str) -> None:
+    # A stage that a variant's words do not reach is a link to where it is made.
+    for stage in STAGES:
+        made_in, link = config.home(profile, stage), data / profile / stage
+        if made_in != profile and not link.exists():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(Path("..") / made_in / stage)
 
 
 def _require_earlier(app: App, stage: str, folders: dict[str, Path]) -> None:

@@ -26,6 +26,22 @@ PIPELINE = "SEQAPPS_PIPELINE"
 """Environment variable that holds the name of this call of Make: stages of one call share it."""
 
 
+class Quiet:
+    """What a stage tells of itself when its caller does the tracking: nothing."""
+
+    def start(self) -> None:
+        """Does nothing."""
+
+    def epoch(self, fold: str, epoch: int, values: dict[str, float]) -> None:
+        """Does nothing."""
+
+    def finish(self, folder: Path, params: dict[str, Any]) -> None:
+        """Does nothing."""
+
+    def fail(self) -> None:
+        """Does nothing."""
+
+
 class StageRun:
     """The MLflow run of one stage at work; every method is safe when MLflow cannot be reached."""
 
@@ -121,8 +137,7 @@ class StageRun:
         try:
             action()
         except Exception as error:  # whatever MLflow raises must not cost a training
-            said = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
-            self.problem = self.problem or said
+            self.problem = self.problem or sentence(error)
 
 
 def catch_up(app: App, profile: str, stage: str, folder: Path, params: Any, root: Path) -> None:
@@ -151,6 +166,17 @@ def environment(root: Path) -> dict[str, str]:
         "GIT_PYTHON_REFRESH": "quiet",
     }
     return defaults | dict(os.environ) | {"MLFLOW_TRACKING_URI": uri(root)}
+
+
+def client(root: Path, app: App) -> tuple[Any, str]:
+    """MLflow's client and the application's experiment."""
+    mlflow = _mlflow(root)
+    return mlflow.MlflowClient(), _experiment(mlflow, app.name, root)
+
+
+def sentence(error: Exception) -> str:
+    """An exception of MLflow's in one line."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
 
 
 def ui(root: Path, port: int) -> int:

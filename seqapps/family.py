@@ -1,0 +1,113 @@
+"""Sweeps and studies in MLflow: a parent run, and a child per member, logged from their files.
+
+What MLflow holds already is found there again, so a sweep that goes on after a stop, or after the
+server was down, adds what is missing and nothing twice.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from seqapps import tracking
+from seqapps.app import App
+
+DIGEST = "seqapps.digest"
+
+
+class Family:
+    """The run of a sweep or study and its children; every method is safe without MLflow."""
+
+    def __init__(self, app: App, name: str, digest: str, params: dict[str, Any], root: Path):
+        self.app, self.root = app, root
+        self.run_id: str | None = None
+        self.problem: str | None = None
+        self._try(lambda: self._open(name, digest, params))
+
+    def child(
+        self,
+        name: str,
+        digest: str,
+        *,
+        params: dict[str, Any],
+        metrics: dict[str, float],
+        curves: list[dict[str, float]],
+        files: list[Path],
+    ) -> None:
+        """Logs a finished member; one logged before from the same files stays as it is.
+
+        Args:
+            name: of the run.
+            digest: stands for all that is logged; a run of this name with another is removed.
+            params: what the member was made with.
+            metrics: its final numbers.
+            curves: a dict per epoch, with the key `epoch`.
+            files: files and folders, kept as artifacts.
+        """
+
+        def log(client: Any, experiment: str) -> None:
+            found = self._found(f"tags.`mlflow.parentRunId` = '{self.run_id}'")
+            before = [run for run in found if run.info.run_name == name]
+            if any(run.data.tags.get(DIGEST) == digest for run in before):
+                return
+            for run in before:
+                client.delete_run(run.info.run_id)
+            tags = {"mlflow.parentRunId": self.run_id, "seqapps.level": "member", DIGEST: digest}
+            run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
+            self._fill(client, run_id, params, metrics, files)
+            for row in curves:
+                for metric, value in row.items():
+                    if metric != "epoch":
+                        client.log_metric(run_id, metric, value, step=int(row["epoch"]))
+            client.set_terminated(run_id)
+
+        if self.run_id:
+            self._try(lambda: log(*tracking.client(self.root, self.app)))
+
+    def close(self, status: str, metrics: dict[str, float], files: list[Path]) -> None:
+        """Puts the table and figure of all members into the parent, which ends."""
+
+        def log(client: Any) -> None:
+            self._fill(client, self.run_id, {}, metrics, files)
+            note = "\n\n".join(path.read_text() for path in files if path.suffix == ".md")
+            client.set_tag(self.run_id, "mlflow.note.content", note[: tracking.NOTE_CHARACTERS])
+            client.set_terminated(self.run_id, status)
+
+        if self.run_id:
+            self._try(lambda: log(tracking.client(self.root, self.app)[0]))
+        if self.problem:
+            print(
+                f"{self.app.name}: not logged to MLflow ({self.problem}); the same command logs "
+                "what is missing",
+                flush=True,
+            )
+
+    def _open(self, name: str, digest: str, params: dict[str, Any]) -> None:
+        client, experiment = tracking.client(self.root, self.app)
+        found = self._found(f"tags.`{DIGEST}` = '{digest}' and tags.`seqapps.level` = 'family'")
+        if found:
+            self.run_id = found[0].info.run_id
+            client.update_run(self.run_id, status="RUNNING")
+            return
+        tags = {"seqapps.level": "family", DIGEST: digest}
+        self.run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
+        self._fill(client, self.run_id, params, {}, [])
+
+    def _found(self, where: str) -> list[Any]:
+        client, experiment = tracking.client(self.root, self.app)
+        return client.search_runs([experiment], where, max_results=1000)
+
+    def _fill(self, client: Any, run_id: Any, params: Any, metrics: Any, files: Any) -> None:
+        for name, value in params.items():
+            client.log_param(run_id, name, str(value)[:5000])
+        for name, value in metrics.items():
+            client.log_metric(run_id, name, value)
+        for path in files:
+            if path.is_dir():
+                client.log_artifacts(run_id, str(path), path.name)
+            else:
+                client.log_artifact(run_id, str(path))
+
+    def _try(self, action: Any) -> None:
+        try:
+            action()
+        except Exception as error:  # whatever MLflow raises must not cost a training
+            self.problem = self.problem or tracking.sentence(error)

@@ -1,0 +1,124 @@
+"""Members of a sweep side by side: rows over seeds, as JSON, as Markdown and as a figure.
+
+A member is a dict: `value`, `seed`, `variant` and either `failed` (the reason) or what was
+measured: `score` and `interval95` on test, `validation` (the best of `monitor`, the mean over
+folds), `seconds` of training, `weights`, and the best baseline as `rival` and `rival_score`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from seqapps.app import App
+from seqapps.receipts import write_json
+from seqapps.report import number
+
+JSON, MARKDOWN, FIGURE = "table.json", "table.md", "figure.png"
+AVERAGED = ("validation", "seconds", "weights")
+
+
+def write(
+    app: App, profile: str, key: str, members: list[dict[str, Any]], folder: Path
+) -> list[Path]:
+    """Writes table.md, table.json and figure.png into a folder; returns the three paths."""
+    from seqapps import plots
+
+    found = {"app": app.name, "profile": profile, "key": key, "metric": app.headline[0]}
+    write_json(folder / JSON, found | {"rows": rows(members), "members": members})
+    (folder / MARKDOWN).write_text(markdown(app, key, members) + "\n")
+    plots.save(draw(app, profile, key, members), folder / FIGURE)
+    return [folder / name for name in (JSON, MARKDOWN, FIGURE)]
+
+
+def rows(members: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Value -> its row: mean score, 95 % interval, range, and means of what else was measured.
+
+    With two seeds or more the interval is Student's t over the seeds; with one it is the bootstrap
+    interval over test rows. A row in which every seed failed holds only `seeds = 0`.
+    """
+    return {
+        value: _row([m for m in members if m["value"] == value and "failed" not in m])
+        for value in dict.fromkeys(member["value"] for member in members)
+    }
+
+
+def markdown(app: App, key: str, members: list[dict[str, Any]]) -> str:
+    """The table for people; the value that is best on validation is bold."""
+    monitor, direction = next(m["monitor"] for m in members if "monitor" in m)
+    found = rows(members)
+    on_validation = {value: row["validation"] for value, row in found.items() if row["seeds"]}
+    best = (max if direction == "max" else min)(on_validation, key=lambda v: on_validation[v])
+    heads = [key, f"{app.headline[0]} (95 %)", "least..most", monitor, "seconds", "weights"]
+    lines = [f"| {' | '.join([*heads, 'best baseline'])} |", "|---" * (len(heads) + 1) + "|"]
+    for value, row in found.items():
+        name = f"**{value}**" if value == best else value
+        lines.append(f"| {' | '.join([name, *_cells(row)])} |")
+    return "\n".join([*lines, "", *_notes(found, monitor, members)])
+
+
+def draw(app: App, profile: str, key: str, members: list[dict[str, Any]]) -> Any:
+    """A figure: a point per seed, the mean with its interval, the best baseline as a line."""
+    from seqapps import plots
+
+    found = {value: row for value, row in rows(members).items() if row["seeds"]}
+    drawn = plots.figure(max(4.8, 1.2 * len(found) + 2.4), 3.6)
+    panel = drawn.subplots()
+    for place, (value, row) in enumerate(found.items()):
+        scores = [m["score"] for m in members if m["value"] == value and "score" in m]
+        shifted = place + np.linspace(-0.15, 0.15, len(scores)) if len(scores) > 1 else [place]
+        panel.scatter(shifted, scores, color=plots.MODEL, alpha=0.5, s=22)
+        bars = np.abs([[row["mean"] - row["low95"]], [row["high95"] - row["mean"]]])
+        panel.errorbar(place, row["mean"], bars, fmt="_", color=plots.MODEL, ms=18)
+        rival = f"{row['rival']}, the best baseline" if place == 0 else None
+        ends = (place - 0.5, place + 0.5)
+        panel.hlines(row["rival_score"], *ends, color=plots.BASELINE, linestyle="--", label=rival)
+    panel.set_xticks(range(len(found)), list(found))
+    panel.set_xlabel(key)
+    panel.set_ylabel(f"{app.headline[0]} ({app.headline[1]} is best)")
+    panel.set_title(f"{app.title}: {profile}", fontsize=10)
+    panel.legend()
+    return drawn
+
+
+def _row(members: list[dict[str, Any]]) -> dict[str, Any]:
+    if not members:
+        return {"seeds": 0}
+    scores = np.array([member["score"] for member in members])
+    low, high = members[0]["interval95"] if len(scores) == 1 else _interval(scores)
+    return {
+        "seeds": len(scores),
+        "mean": float(scores.mean()),
+        "low95": low,
+        "high95": high,
+        "least": float(scores.min()),
+        "most": float(scores.max()),
+        "rival": members[0]["rival"],
+        "rival_score": members[0]["rival_score"],
+    } | {name: float(np.mean([member[name] for member in members])) for name in AVERAGED}
+
+
+def _interval(scores: np.ndarray) -> tuple[float, float]:
+    half = stats.t.ppf(0.975, len(scores) - 1) * scores.std(ddof=1) / len(scores) ** 0.5
+    return float(scores.mean() - half), float(scores.mean() + half)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    if not row["seeds"]:
+        return ["failed", *[""] * 5]
+    return [
+        f"{number(row['mean'])} ({number(row['low95'])}..{number(row['high95'])})",
+        f"{number(row['least'])}..{number(row['most'])}",
+        number(row["validation"]),
+        f"{row['seconds']:,.0f}",
+        f"{row['weights']:,.0f}",
+        f"{row['rival']} {number(row['rival_score'])}",
+    ]
+
+
+def _notes(found: dict[str, Any], monitor: str, members: list[dict[str, Any]]) -> list[str]:
+    seeds = max(row["seeds"] for row in found.values())
+    over = "the test rows, drawn anew" if seeds == 1 else f"{seeds} seeds (Student's t)"
+    failed = [f"Failed: {m['variant']}: {m['failed']}" for m in members if "failed" in m]
+    return [f"Interval over {over}. Bold: the best {monitor}, by which one chooses.", *failed]
