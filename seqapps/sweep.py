@@ -122,6 +122,8 @@ def _digest(sweep: Sweep) -> str:
 
 def _make(sweep: Sweep, variant: str) -> dict[str, Any]:
     worked = False
+    if receipts.read(sweep.root / "data" / sweep.app.name / variant / "evaluate") is None:
+        from seqapps import evaluation  # noqa: F401  its import is no part of training's seconds
     for stage in JUDGED:
         own = config.home(variant, stage) != config.home(sweep.profile, stage)
         try:
