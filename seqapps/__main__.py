@@ -14,7 +14,7 @@ from pathlib import Path
 from seqapps import app as contract
 from seqapps.app import STAGES, UserError, nearest
 
-COMMANDS = ("status", "predict", "sweep", "report", "ui")
+COMMANDS = ("status", "predict", "sweep", "compare", "report", "ui")
 EVERYWHERE = ("extra", "seqapps_pipeline")
 """Variables of Make's that a command may be given and has no use for."""
 WORDS = {"app": "APP", "input": "INPUT", "out": "OUT", "profile": "PROFILE", "set": "SET"}
@@ -48,6 +48,8 @@ def _run(words: list[str], root: Path) -> int:
         return _predict(words[1:], root)
     if words and words[0] == "sweep":
         return _sweep(words[1:], root)
+    if words and words[0] == "compare":
+        return _compare(words[1:], root)
     options = _parser().parse_args(words)
     if options.what == "status":
         return _status(options, root)
@@ -139,6 +141,17 @@ def _sweep(words: list[str], root: Path) -> int:
         root=root,
     )
     print(f"{sweep.run(planned)}{app.name} sweep: wrote {planned.folder.relative_to(root)}")
+    return 0
+
+
+def _compare(words: list[str], root: Path) -> int:
+    given = _given(words)
+    _only("compare", given, ("app",), "runs")
+    app = contract.load(given["app"])
+    from seqapps import compare
+
+    names = [name for name in given.get("runs", "").replace(",", " ").split() if name]
+    print(compare.table(app, names, root=root))
     return 0
 
 

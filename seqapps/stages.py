@@ -39,7 +39,8 @@ def run(
     Raises:
         UserError: bad parameters or data, or an earlier stage has not run.
     """
-    _share(root / "data" / app.name, profile)
+    for name in (profile, config.home(profile, stage)):
+        _share(root / "data" / app.name, name)
     profile = config.home(profile, stage)
     params = config.load(app, profile, overrides, root=root)
     folders = {name: root / "data" / app.name / profile / name for name in STAGES}

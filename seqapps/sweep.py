@@ -72,6 +72,8 @@ def plan(
         tuple(dict.fromkeys(int(seed) for seed in seeds.split(",") if seed)),
         root,
     )
+    if not sweep.values:
+        raise UserError(f"VALUES={values}: no values to try (VALUES=gru,lstm)")
     for _, _, variant in sweep.members():
         config.load(app, variant, root=root)
     return sweep

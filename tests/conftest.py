@@ -99,11 +99,13 @@ class Made:
     def __init__(self, path: Path):
         self.path = path
 
-    def make(self, *words: str, check: bool = True) -> subprocess.CompletedProcess:
-        """One call of make on the smoke profile."""
+    def make(
+        self, *words: str, profile: str = "smoke", check: bool = True
+    ) -> subprocess.CompletedProcess:
+        """One call of make on the smoke profile, or a variant of it."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MLFLOW"))}
         done = subprocess.run(
-            ["make", *words, "PROFILE=smoke"],
+            ["make", *words, f"PROFILE={profile}"],
             cwd=self.path,
             env=environment,
             capture_output=True,

@@ -51,3 +51,16 @@ def test_a_stage_cannot_read_a_later_table(project):
     assert view.preprocess.folds == ("a",)
     with pytest.raises(AttributeError):
         _ = view.train
+
+
+def test_a_variants_name_holds_its_words_and_loads_as_the_profile_with_them(project):
+    name = config.variant("smoke", ['preprocess.folds=["x/y"]', "train.seed=1", "train.seed=2"])
+    assert "/" not in name and " " not in name and name.endswith("@train.seed=2")
+    params = config.load(APP, name, root=project)
+    assert (params.preprocess.folds, params.train.seed, params.train.units) == (("x/y",), 2, 8)
+
+
+def test_a_stage_is_at_home_where_the_words_that_reach_it_are_all_there_are():
+    name = config.variant("smoke", ["train.units=4", "preprocess.scale=2.0"])
+    homes = [config.home(name, stage) for stage in ("ingest", "preprocess", "train", "export")]
+    assert homes == ["smoke", "smoke@preprocess.scale=2.0", name, name]

@@ -20,7 +20,7 @@ def said(done):
 
 def test_help_names_every_application_stage_and_target(made):
     text = made.make().stdout
-    for word in [*contract.names(), *STAGES, "predict", "status", "report", "test", "clean-<app>"]:
+    for word in [*contract.names(), *STAGES, "predict", "sweep", "compare", "status", "report", "test", "clean-<app>"]:
         assert word in text, word
 
 
@@ -45,6 +45,17 @@ def test_status_tells_what_an_override_would_rerun(made):
     assert "fresh" in own[1] and "stale: train is stale" in own[4]
 
 
+def test_a_variant_of_a_profile_shares_what_its_words_do_not_reach(made):
+    made.make(APP)
+    done = made.make(f"{APP}-train", profile="smoke@train.epochs=1")
+    assert said(done) == {
+        "ingest": "fresh",
+        "preprocess": "fresh",
+        "train": "stale: not made yet",
+    }
+    assert set(said(made.make(APP)).values()) == {"fresh"}
+
+
 def test_an_edited_comment_reruns_nothing_and_edited_code_names_its_module(made):
     path = made.path / "seqapps" / APP / "evaluate.py"
     text = path.read_text()
@@ -67,6 +78,10 @@ def test_an_edited_comment_reruns_nothing_and_edited_code_names_its_module(made)
         (("predict", "APP=dnaa", "INPUT=x"), "no application 'dnaa'"),
         (("predict",), "predict needs APP= and INPUT="),
         (("predict", f"APP={APP}"), "predict needs INPUT=: make predict"),
+        (("sweep", f"APP={APP}", "KEY=train.epochs"), "sweep needs VALUES=: make sweep APP="),
+        (("sweep", f"APP={APP}", "KEY=a.b", "VALUES=1", "SEED=1"), "did you mean 'SEEDS'?"),
+        (("sweep", f"APP={APP}", "KEY=train.epoch", "VALUES=1"), "did you mean 'train.epochs'?"),
+        (("compare", f"APP={APP}", "RUNS=none"), "no judged run is called 'none'"),
     ],
 )
 def test_a_mistake_is_one_sentence_and_no_traceback(made, words, expected):
