@@ -20,7 +20,8 @@ def said(done):
 
 def test_help_names_every_application_stage_and_target(made):
     text = made.make().stdout
-    for word in [*contract.names(), *STAGES, "predict", "sweep", "compare", "status", "report", "test", "clean-<app>"]:
+    targets = "predict sweep compare status report test clean-<app>".split()
+    for word in [*contract.names(), *STAGES, *targets]:
         assert word in text, word
 
 
