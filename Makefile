@@ -17,7 +17,7 @@ RUN = $(PYTHON) -m seqapps
 # Stages started by one call of make share one MLflow run.
 export SEQAPPS_PIPELINE := $(or $(SEQAPPS_PIPELINE),$(shell date +%Y%m%d-%H%M%S)-$(shell echo $$PPID))
 
-.PHONY: help all $(ALL) status predict sweep compare ui serve report test lint format lock clean-venv FORCE
+.PHONY: help all $(ALL) status predict sweep tune compare ui serve report test lint format lock clean-venv FORCE
 .PHONY: $(foreach app,$(ALL),$(STAGES:%=$(app)-%) clean-$(app))
 # Never remove what a chain of pattern rules made on the way.
 .SECONDARY:
@@ -61,6 +61,9 @@ predict: .venv/ready ## answers for your files: APP= INPUT= [OUT=] and the appli
 
 sweep: .venv/ready ## one key, several values: APP= KEY=train.cell VALUES=gru,lstm [SEEDS=1,2,3]
 	@$(RUN) sweep $(MAKEOVERRIDES)
+
+tune: .venv/ready ## search the profile's [tune] on validation: APP= TRIALS=20 [JOBS=2]
+	@$(RUN) tune $(MAKEOVERRIDES)
 
 compare: .venv/ready ## runs side by side, and what differed: APP= [RUNS=one,other, else the last]
 	@$(RUN) compare $(MAKEOVERRIDES)

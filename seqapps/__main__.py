@@ -14,7 +14,7 @@ from pathlib import Path
 from seqapps import app as contract
 from seqapps.app import STAGES, UserError, nearest
 
-COMMANDS = ("status", "predict", "sweep", "compare", "report", "ui")
+COMMANDS = ("status", "predict", "sweep", "tune", "compare", "report", "ui")
 EVERYWHERE = ("extra", "seqapps_pipeline")
 """Variables of Make's that a command may be given and has no use for."""
 WORDS = {"app": "APP", "input": "INPUT", "out": "OUT", "profile": "PROFILE", "set": "SET"}
@@ -48,6 +48,8 @@ def _run(words: list[str], root: Path) -> int:
         return _predict(words[1:], root)
     if words and words[0] == "sweep":
         return _sweep(words[1:], root)
+    if words and words[0] == "tune":
+        return _tune(words[1:], root)
     if words and words[0] == "compare":
         return _compare(words[1:], root)
     options = _parser().parse_args(words)
@@ -141,6 +143,22 @@ def _sweep(words: list[str], root: Path) -> int:
         root=root,
     )
     print(f"{sweep.run(planned)}{app.name} sweep: wrote {planned.folder.relative_to(root)}")
+    return 0
+
+
+def _tune(words: list[str], root: Path) -> int:
+    given = _given(words)
+    _only("tune", given, ("app", "trials"), "profile", "set", "jobs")
+    for name in ("trials", "jobs"):
+        if not given.get(name, "1").isdecimal() or int(given.get(name, "1")) < 1:
+            raise UserError(f"{name.upper()}={given[name]}: how many? a number from 1 up")
+    app = contract.load(given["app"])
+    from seqapps import tune
+
+    profile, changed = given.get("profile", "full"), given.get("set", "").split()
+    planned = tune.plan(app, profile, words=changed, root=root)
+    print(tune.run(planned, trials=int(given["trials"]), jobs=int(given.get("jobs", "1"))))
+    print(f"{app.name} tune: wrote {planned.folder.relative_to(root)}")
     return 0
 
 

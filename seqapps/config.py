@@ -66,6 +66,14 @@ class Predict(Table):
     batch_size: int = Field(default=32, ge=1)
 
 
+class Range(Table):
+    """Numbers that a study may draw from; `log`: evenly over their logarithms."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
 def load(app: App, profile: str, overrides: list[str] | None = None, *, root: Path) -> Any:
     """The validated parameters of a profile.
 
@@ -78,6 +86,42 @@ def load(app: App, profile: str, overrides: list[str] | None = None, *, root: Pa
     Raises:
         UserError: unknown profile, table or key (the nearest is named), or a value out of range.
     """
+    tables, path = _tables(app, profile, overrides or [], root)
+    tables.pop("tune", None)
+    try:
+        return app.params.model_validate(tables)
+    except ValidationError as error:
+        lines = [_explain(app, problem) for problem in error.errors()]
+        raise UserError(f"{path.relative_to(root)}: " + "; ".join(lines)) from None
+
+
+def searched(app: App, profile: str, *, root: Path) -> dict[str, list[Any] | Range]:
+    """The `[tune]` table of a profile: word of `[train]` -> its choices, or the range to search.
+
+    Raises:
+        UserError: no such table, or an entry that is neither a list nor a range.
+    """
+    tables, path = _tables(app, profile, [], root)
+    found = {}
+    for name, entry in tables.get("tune", {}).items():
+        try:
+            found[name] = entry if isinstance(entry, list) else Range.model_validate(entry)
+        except ValidationError:
+            raise UserError(
+                f"{path.relative_to(root)}: tune.{name} = {entry!r} is neither a list of values "
+                "nor { low = 1e-3, high = 1e-2, log = true }"
+            ) from None
+    if not found:
+        raise UserError(
+            f"{path.relative_to(root)} has no table [tune]; write what to search into it: "
+            'cell = ["gru", "lstm"], learning_rate = { low = 1e-3, high = 1e-2, log = true }'
+        )
+    return found
+
+
+def _tables(
+    app: App, profile: str, overrides: list[str], root: Path
+) -> tuple[dict[str, Any], Path]:
     profile, *changed = _parts(profile)
     folder = root / "pipelines" / app.name
     path = folder / f"{profile}.toml"
@@ -88,13 +132,9 @@ def load(app: App, profile: str, overrides: list[str] | None = None, *, root: Pa
         tables = tomllib.loads(path.read_text())
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path.relative_to(root)} is not valid TOML: {error}") from None
-    for word in [*changed, *(overrides or [])]:
+    for word in [*changed, *overrides]:
         _override(tables, word)
-    try:
-        return app.params.model_validate(tables)
-    except ValidationError as error:
-        lines = [_explain(app, problem) for problem in error.errors()]
-        raise UserError(f"{path.relative_to(root)}: " + "; ".join(lines)) from None
+    return tables, path
 
 
 def variant(profile: str, words: list[str]) -> str:

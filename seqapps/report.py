@@ -23,6 +23,17 @@ def history(path: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
+def curves(train: Path) -> list[dict[str, float]]:
+    """The rows of every fold's history; with several folds, metrics carry the fold's name."""
+    histories = sorted(train.glob(f"*/{HISTORY}"))
+    prefixes = [""] if len(histories) == 1 else [f"{path.parent.name}." for path in histories]
+    return [
+        {name if name == "epoch" else f"{prefix}{name}": value for name, value in row.items()}
+        for prefix, path in zip(prefixes, histories, strict=True)
+        for row in history(path)
+    ]
+
+
 def numbers(values: dict[str, Any]) -> dict[str, float]:
     """The numeric entries, nested names joined by dots; signs MLflow refuses in a name become _."""
     found: dict[str, float] = {}

@@ -50,7 +50,15 @@ def markdown(app: App, key: str, members: list[dict[str, Any]]) -> str:
     found = rows(members)
     on_validation = {value: row["validation"] for value, row in found.items() if row["seeds"]}
     best = (max if direction == "max" else min)(on_validation, key=lambda v: on_validation[v])
-    heads = [key, f"{app.headline[0]} (95 %)", "least..most", monitor, "seconds", "weights"]
+    heads = [
+        key,
+        f"{app.headline[0]} (95 %)",
+        "least..most",
+        "seeds",
+        monitor,
+        "seconds",
+        "weights",
+    ]
     lines = [f"| {' | '.join([*heads, 'best baseline'])} |", "|---" * (len(heads) + 1) + "|"]
     for value, row in found.items():
         name = f"**{value}**" if value == best else value
@@ -106,10 +114,11 @@ def _interval(scores: np.ndarray) -> tuple[float, float]:
 
 def _cells(row: dict[str, Any]) -> list[str]:
     if not row["seeds"]:
-        return ["failed", *[""] * 5]
+        return ["failed", *[""] * 6]
     return [
         f"{number(row['mean'])} ({number(row['low95'])}..{number(row['high95'])})",
         f"{number(row['least'])}..{number(row['most'])}",
+        str(row["seeds"]),
         number(row["validation"]),
         f"{row['seconds']:,.0f}",
         f"{row['weights']:,.0f}",
@@ -118,7 +127,11 @@ def _cells(row: dict[str, Any]) -> list[str]:
 
 
 def _notes(found: dict[str, Any], monitor: str, members: list[dict[str, Any]]) -> list[str]:
-    seeds = max(row["seeds"] for row in found.values())
-    over = "the test rows, drawn anew" if seeds == 1 else f"{seeds} seeds (Student's t)"
+    several = any(row["seeds"] > 1 for row in found.values())
+    interval = "Student's t over the seeds; of one seed, " if several else ""
     failed = [f"Failed: {m['variant']}: {m['failed']}" for m in members if "failed" in m]
-    return [f"Interval over {over}. Bold: the best {monitor}, by which one chooses.", *failed]
+    return [
+        f"95 %: {interval}over the test rows drawn anew. Bold: the best {monitor}, by which one "
+        "chooses.",
+        *failed,
+    ]

@@ -174,20 +174,11 @@ def _log(runs: family.Family, sweep: Sweep, variant: str, member: dict[str, Any]
     low, high = member["interval95"]
     bounds = {f"{sweep.app.headline[0]}.low95": low, f"{sweep.app.headline[0]}.high95": high}
     own = {name: member[name] for name in ("seconds", "weights")}
-    histories = sorted((folder / "train").glob(f"*/{report.HISTORY}"))
     runs.child(
         variant,
         judged["key"],
         params=config.flat(config.load(sweep.app, variant, root=sweep.root)),
         metrics=report.numbers(metrics["model"] | kinds | bounds | own),
-        curves=[row for path in histories for row in _curve(path, alone=len(histories) == 1)],
+        curves=report.curves(folder / "train"),
         files=[folder / "evaluate" / "figures", folder / "evaluate" / report.METRICS],
     )
-
-
-def _curve(path: Path, *, alone: bool) -> list[dict[str, float]]:
-    prefix = "" if alone else f"{path.parent.name}."
-    return [
-        {name if name == "epoch" else f"{prefix}{name}": value for name, value in row.items()}
-        for row in report.history(path)
-    ]

@@ -20,7 +20,7 @@ def said(done):
 
 def test_help_names_every_application_stage_and_target(made):
     text = made.make().stdout
-    targets = "predict sweep compare status report test clean-<app>".split()
+    targets = "predict sweep tune compare status report test clean-<app>".split()
     for word in [*contract.names(), *STAGES, *targets]:
         assert word in text, word
 
@@ -82,6 +82,7 @@ def test_an_edited_comment_reruns_nothing_and_edited_code_names_its_module(made)
         (("sweep", f"APP={APP}", "KEY=train.epochs"), "sweep needs VALUES=: make sweep APP="),
         (("sweep", f"APP={APP}", "KEY=a.b", "VALUES=1", "SEED=1"), "did you mean 'SEEDS'?"),
         (("sweep", f"APP={APP}", "KEY=train.epoch", "VALUES=1"), "did you mean 'train.epochs'?"),
+        (("tune", f"APP={APP}", "TRIALS=none"), "TRIALS=none: how many?"),
         (("compare", f"APP={APP}", "RUNS=none"), "no judged run is called 'none'"),
     ],
 )

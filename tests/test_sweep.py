@@ -87,7 +87,7 @@ def test_the_table_marks_what_validation_would_choose_and_says_what_failed():
     failed = {"value": "c", "seed": 1, "variant": "smoke@train.units=c", "failed": "loss is nan"}
     found = [member("a", 1, 2.0, validation=3.0), member("b", 1, 5.0, validation=1.0), failed]
     lines = standings.markdown(APP, "train.units", found).splitlines()
-    assert lines[0].startswith("| train.units | mse (95 %) | least..most | val_loss |")
+    assert lines[0].startswith("| train.units | mse (95 %) | least..most | seeds | val_loss |")
     assert lines[2].startswith("| a | 2.000 (1.000..3.000)") and "constant 9.000" in lines[2]
     assert lines[3].startswith("| **b** |")
     assert lines[4].startswith("| c | failed |") and lines[4].count("|") == lines[0].count("|")
