@@ -1,4 +1,4 @@
-"""The command line: `python -m seqapps <app> <stage>`, `status`, `predict`, `report`, `ui`.
+"""The command line: `python -m seqapps <app> <stage>`, and the words in `COMMANDS`.
 
 Nothing heavy is imported until a stage needs it. A mistake of the user's ends with one sentence
 and exit code 2; a defect of ours with one sentence and a file that holds the traceback.
@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m seqapps",
         description="Brings one stage of one application up to date, or shows what there is.",
         epilog=f"applications: {', '.join(contract.names())}; stages: {', '.join(STAGES)}; "
-        "predict takes KEY=VALUE words: APP=dna INPUT=sites.fa",
+        "predict, sweep, tune and compare take KEY=VALUE words: predict APP=dna INPUT=sites.fa",
     )
     parser.add_argument("what", help=f"an application, or one of {', '.join(COMMANDS)}")
     parser.add_argument("stage", nargs="?", help="of the application")
