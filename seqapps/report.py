@@ -14,7 +14,9 @@ PREDICTIONS = "predictions.csv"
 SAMPLES = "samples"
 HISTORY = "history.csv"
 BEGIN = "<!-- results of {profile}: made by make report -->"
+SWEEP_BEGIN = "<!-- sweep of {key} on {profile}: made by make report -->"
 END = "<!-- end of results -->"
+SWEEPS = "sweep/*/table.json"
 
 
 def history(path: Path) -> list[dict[str, float]]:
@@ -89,23 +91,62 @@ def results(root: Path, profile: str) -> str:
     return "\n".join(lines)
 
 
+def sweeps(root: Path, profile: str) -> dict[str, str]:
+    """Key -> a table over all applications that were swept over it with this profile.
+
+    A column per value: the mean over the seeds and its 95 % interval. An application whose sweep
+    failed for a value, or did not try it, has an empty cell there.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for name in contract.names():
+        for path in sorted((root / "data" / name / profile).glob(SWEEPS)):
+            found.setdefault(path.parent.name, {})[name] = json.loads(path.read_text())
+    return {key: _swept(tables) for key, tables in found.items()}
+
+
 def write(root: Path, profile: str) -> list[Path]:
     """Puts a profile's tables between their marks; returns the pages that hold them.
 
-    The table over all applications goes into README.md, each application's own into its card. A
+    The tables over all applications go into README.md, each application's own into its card. A
     page without marks for this profile is left as it is.
     """
-    pages = {root / "README.md": results(root, profile)}
+    readme, begin = root / "README.md", BEGIN.format(profile=profile)
+    texts = [(readme, begin, results(root, profile))]
+    for key, text in sweeps(root, profile).items():
+        texts.append((readme, SWEEP_BEGIN.format(key=key, profile=profile), text))
     for name in contract.names():
         path = root / "data" / name / profile / "evaluate" / METRICS
         if path.exists():
             app, report = contract.load(name), json.loads(path.read_text())
-            pages[root / app.folder.relative_to(root) / "README.md"] = scores(app, report)
-    return [page for page, text in pages.items() if _fill(page, profile, text)]
+            card = root / app.folder.relative_to(root) / "README.md"
+            texts.append((card, begin, scores(app, report)))
+    filled = [page for page, begin, text in texts if _fill(page, begin, text)]
+    return list(dict.fromkeys(filled))
 
 
-def _fill(page: Path, profile: str, text: str) -> bool:
-    begin, whole = BEGIN.format(profile=profile), page.read_text()
+def _swept(tables: dict[str, dict[str, Any]]) -> str:
+    values = list(dict.fromkeys(v for table in tables.values() for v in table["rows"]))
+    rows = {}
+    for name, table in tables.items():
+        app, seeds = contract.load(name), max(row["seeds"] for row in table["rows"].values())
+        cells = {v: _spread(row) for v, row in table["rows"].items() if row["seeds"]}
+        rival = next(row for row in table["rows"].values() if row["seeds"])
+        cells["best baseline"] = f"{rival['rival']} {number(rival['rival_score'])}"
+        best = "least" if app.headline[1] == "min" else "most"
+        rows[f"{name}: {app.headline[0]}, {best} is best, {seeds} seeds"] = cells
+    heads = [*values, "best baseline"]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for label, cells in rows.items():
+        lines.append(f"| {label} | {' | '.join(cells.get(head, '') for head in heads)} |")
+    return "\n".join(lines)
+
+
+def _spread(row: dict[str, Any]) -> str:
+    return f"{number(row['mean'])} ({number(row['low95'])}..{number(row['high95'])})"
+
+
+def _fill(page: Path, begin: str, text: str) -> bool:
+    whole = page.read_text()
     if begin not in whole:
         return False
     before, rest = whole.split(begin)

@@ -90,3 +90,21 @@ def test_a_history_is_read_as_numbers(tmp_path):
     rows = report.history(tmp_path / "history.csv")
     assert rows == [{"epoch": 1.0, "loss": 0.5}, {"epoch": 2.0, "loss": 0.25}]
     assert rows[1]["loss"] == pytest.approx(0.25)
+
+
+def test_a_sweep_over_all_applications_goes_between_marks_of_its_own(evaluated):
+    folder = evaluated / "data/toy/full/sweep/train.cell"
+    folder.mkdir(parents=True)
+    gru = {"seeds": 3, "mean": 0.25, "low95": 0.2, "high95": 0.3, "rival": "drift"}
+    table = {"rows": {"gru": gru | {"rival_score": 0.5}, "rnn": {"seeds": 0}}}
+    (folder / "table.json").write_text(json.dumps(table))
+    readme = evaluated / "README.md"
+    begin = report.SWEEP_BEGIN.format(key="train.cell", profile="full")
+    readme.write_text(f"{readme.read_text()}{begin}\n{report.END}\nafter\n")
+    assert report.write(evaluated, "full")[0] == readme
+    lines = readme.read_text().split(begin)[1].splitlines()
+    assert lines[1] == "| | gru | rnn | best baseline |"
+    cells = "0.250 (0.200..0.300) |  | drift 0.500 |"
+    assert lines[3] == f"| toy: mse, least is best, 3 seeds | {cells}"
+    assert lines[-1] == "after"
+    assert "old" not in readme.read_text()
