@@ -17,7 +17,7 @@ RUN = $(PYTHON) -m seqapps
 # Stages started by one call of make share one MLflow run.
 export SEQAPPS_PIPELINE := $(or $(SEQAPPS_PIPELINE),$(shell date +%Y%m%d-%H%M%S)-$(shell echo $$PPID))
 
-.PHONY: help all $(ALL) status predict sweep tune compare ui serve report test lint format lock clean-venv FORCE
+.PHONY: help all $(ALL) status predict sweep tune compare ui serve demo report test lint format lock clean-venv FORCE
 .PHONY: $(foreach app,$(ALL),$(STAGES:%=$(app)-%) clean-$(app))
 # Never remove what a chain of pattern rules made on the way.
 .SECONDARY:
@@ -78,6 +78,10 @@ serve: .venv-serve/ready ## answers over REST and gRPC: [APP=, else all] [PORT=8
 	@$(if $(strip $(exported)),,echo "nothing is exported; run make <app> first" >&2; exit 2;) \
 	  exec .venv-serve/bin/python -m seqapps.serve $(exported) \
 	  --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8080) --grpc-port $(or $(GRPC_PORT),8081)
+
+demo: .venv/ready .venv-serve/ready ## a page to try the served models: [PORT=7860] [SERVE_PORT=8080]
+	@exec $(RUN) demo --profile $(PROFILE) --port $(or $(PORT),7860) \
+	  --serve-port $(or $(SERVE_PORT),8080)
 
 report: .venv/ready ## result tables of README and cards from metrics.json [PROFILE=]
 	@$(RUN) report --profile $(PROFILE)

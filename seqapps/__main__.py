@@ -8,15 +8,15 @@ import argparse
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 
 from seqapps import app as contract
 from seqapps.app import STAGES, UserError, nearest
 
-COMMANDS = ("status", "predict", "sweep", "tune", "compare", "report", "ui")
+COMMANDS = ("status", "predict", "sweep", "tune", "compare", "report", "ui", "demo")
 EVERYWHERE = ("extra", "seqapps_pipeline")
 """Variables of Make's that a command may be given and has no use for."""
+UI_PORT, DEMO_PORT = 5000, 7860
 WORDS = {"app": "APP", "input": "INPUT", "out": "OUT", "profile": "PROFILE", "set": "SET"}
 
 
@@ -24,7 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     root = Path.cwd()
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 2 still prints oneDNN's notices
     try:
         return _run(words, root)
@@ -35,11 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         print("seqapps: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
     except Exception as error:
-        log = root / "data" / "error.log"
-        log.parent.mkdir(exist_ok=True)
-        log.write_text(traceback.format_exc())
-        kind = type(error).__name__
-        print(f"seqapps: a defect of seqapps ({kind}: {error}); details in {log}", file=sys.stderr)
+        print(f"seqapps: {contract.defect(error, root)}", file=sys.stderr)
         return 1
 
 
@@ -65,7 +61,11 @@ def _run(words: list[str], root: Path) -> int:
     if options.what == "ui":
         from seqapps import tracking
 
-        return tracking.ui(root, options.port)
+        return tracking.ui(root, options.port or UI_PORT)
+    if options.what == "demo":
+        from seqapps import demo
+
+        return demo.run(root, options.profile, options.port or DEMO_PORT, options.serve_port)
     if options.what in contract.names() and options.stage is None:
         raise UserError(f"which stage of {options.what}? one of {', '.join(STAGES)}")
     app = contract.load(options.what)
@@ -96,7 +96,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--profile", default="full", help="pipelines/<app>/<profile>.toml")
     parser.add_argument("--set", default="", help="'table.key=value ...', wins over the profile")
     parser.add_argument("--force", action="store_true", help="work even if the stage is fresh")
-    parser.add_argument("--port", type=int, default=5000, help="of the MLflow UI")
+    parser.add_argument("--port", type=int, help=f"of ui ({UI_PORT}) or demo ({DEMO_PORT})")
+    parser.add_argument("--serve-port", type=int, default=8080, help="of the server demo asks")
     return parser
 
 

@@ -8,6 +8,7 @@ imported the first time they are asked for, so that reading the facts never impo
 import difflib
 import importlib
 import pkgutil
+import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -33,10 +34,12 @@ ROOMS = {
     "figures": "evaluate",  # (evaluation, findings) -> Iterator[(name, Figure)]
     "requests": "predict",  # (params, assets, paths) -> Iterator[(meta, request) | Skip]
     "render": "predict",  # (params, assets, rows, out) -> [Path]
+    "example_input": "predict",  # (row, out) -> Path | str
 }
 """Where each function of the contract lives, and its shape. `params` holds the tables up to and
 including the stage at work (`params.ingest`, `params.preprocess`, ...); `assets` is the folder that
-`assets` filled for the fold."""
+`assets` filled for the fold. `example_input` turns a row of the exported example request (what
+is no text as bytes) into what a person would give: a file in `out`, or text."""
 
 OPTIONAL_ROOMS = {
     "samples": "evaluate",  # (evaluation, findings, out) -> None
@@ -56,6 +59,21 @@ class Feature:
     dtype: Literal["string", "int64", "float32"]
     shape: tuple[int | None, ...] = ()
     pad: float = 0
+
+
+@dataclass(frozen=True)
+class Asks:
+    """How the page of `make demo` asks a person for input; the text box is there if text is taken.
+
+    Text stands for the first option of `instead_of_input`, or becomes a file called `pasted`, under
+    the line `heading` if it does not begin with that line's first character.
+    """
+
+    invitation: str
+    endings: tuple[str, ...]  # of the files taken
+    shown_as: Literal["file", "picture", "sound"] = "file"
+    pasted: str = ""
+    heading: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,6 +132,7 @@ class App:
     params: type  # pydantic model with one table per stage
     features: dict[str, Feature]
     headline: tuple[str, Literal["min", "max"]]
+    asks: Asks
     evaluated: tuple[str, ...] = ("serving_default",)
     """Endpoints evaluate calls; the first gives the headline, the others prefixed rows. A test
     record's features that carry an endpoint input's name are its request."""
@@ -173,6 +192,14 @@ def nearest(word: str, known: Any) -> str:
     """Half a sentence that points from a wrong word to a right one."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+
+
+def defect(error: Exception, root: Path) -> str:
+    """A sentence about an error that is ours; the traceback goes to `data/error.log`."""
+    log = root / "data" / "error.log"
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("".join(traceback.format_exception(error)))
+    return f"a defect of seqapps ({type(error).__name__}: {error}); details in {log}"
 
 
 def kept(entries: Iterator[Item | Skip]) -> Iterator[Item]:

@@ -99,7 +99,7 @@ def answer(function: Any, names: list[str], columns: Columns, batch_size: int) -
     rows: list[dict[str, Any]] = []
     count = len(columns[names[0]])
     for start in range(0, count, batch_size):
-        batch = [_dense(columns[name][start : start + batch_size]) for name in names]
+        batch = [_tensor(columns[name][start : start + batch_size]) for name in names]
         outputs = {name: tensor.numpy() for name, tensor in function(*batch).items()}
         size = len(batch[0])
         rows += [{name: value[i] for name, value in outputs.items()} for i in range(size)]
@@ -152,14 +152,20 @@ def _pooled(call: Any, folds: tuple[str, ...], endpoint: str, columns: Columns) 
     }
 
 
-def _dense(values: np.ndarray) -> tf.Tensor:
+def dense(values: np.ndarray) -> np.ndarray:
+    """The rows as one array: those of different lengths padded with zeros, texts as they are."""
     if values.dtype != object or isinstance(values[0], str | bytes):
-        return tf.constant(values.tolist() if values.dtype == object else values)
+        return values
     longest = np.max([np.shape(value) for value in values], axis=0)
     batch = np.zeros((len(values), *longest), values[0].dtype)
     for row, value in enumerate(values):
         batch[(row, *(slice(0, size) for size in np.shape(value)))] = value
-    return tf.constant(batch)
+    return batch
+
+
+def _tensor(values: np.ndarray) -> tf.Tensor:
+    batch = dense(values)
+    return tf.constant(batch.tolist() if batch.dtype == object else batch)
 
 
 def _judge(

@@ -2,7 +2,6 @@ import dataclasses
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -106,16 +105,11 @@ def test_padding_of_a_batch_makes_no_difference():
 
 
 def test_predict_asks_the_endpoint_that_takes_what_a_request_holds():
-    def taking(*names):
-        arguments = dict.fromkeys(names)
-        return SimpleNamespace(structured_input_signature=((), arguments))
-
-    functions = {"other": taking("a", "b"), "twin": taking("a"), "first": taking("a")}
-    endpoints = predict.Endpoints(functions, "first")
-    assert endpoints.taking(["a"]) is functions["first"]
-    assert endpoints.taking(["b", "a"]) is functions["other"]
+    endpoints = {"other": ["a", "b"], "twin": ["a"], predict.SERVED: ["a"]}
+    assert predict.taking(endpoints, ["a"]) == predict.SERVED
+    assert predict.taking(endpoints, ["b", "a"]) == "other"
     with pytest.raises(ValueError, match=r"no endpoint takes \['c'\]"):
-        endpoints.taking(["c"])
+        predict.taking(endpoints, ["c"])
 
 
 def test_rows_are_in_tensorflow_servings_form():

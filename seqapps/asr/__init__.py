@@ -1,6 +1,6 @@
 """Speech recognition: what was said in a recording, and when."""
 
-from seqapps.app import App, Feature
+from seqapps.app import App, Asks, Feature
 from seqapps.asr.params import Params
 
 APP = App(
@@ -15,6 +15,11 @@ APP = App(
         "seconds": Feature("float32"),
     },
     headline=("cer", "min"),
+    asks=Asks(
+        "Say something, or give a recording: what was said, and when.",
+        endings=(".wav", ".flac", ".ogg", ".mp3"),
+        shown_as="sound",
+    ),
     evaluated=("serving_default", "greedy"),
     reported=("wer", "substitutions", "deletions", "insertions"),
     resample="group",

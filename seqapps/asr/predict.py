@@ -108,6 +108,13 @@ def render(
     return written
 
 
+def example_input(row: dict[str, Any], out: Path) -> Path:
+    """The recording of a request, as `example.wav` in `out`."""
+    path = out / "example.wav"
+    path.write_bytes(row["wav"])
+    return path
+
+
 def cues(words: Iterable[tuple[str, float, float]]) -> Iterator[Cue]:
     """Words with start and end, gathered into lines: `(start, end, text)` in seconds.
 

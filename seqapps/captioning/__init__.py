@@ -1,6 +1,6 @@
 """Captioning: an image in, a sentence out, and where the network looked for each word."""
 
-from seqapps.app import App, Feature
+from seqapps.app import App, Asks, Feature
 from seqapps.captioning.params import Params
 
 APP = App(
@@ -15,6 +15,11 @@ APP = App(
         "words": Feature("int64", (None, None)),  # a row per reference: start, words, end, padding
     },
     headline=("cider_d", "max"),
+    asks=Asks(
+        "Give a picture: a sentence about it, and where the network looked at each word.",
+        endings=(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+        shown_as="picture",
+    ),
     evaluated=("serving_default", "greedy", "beam3"),
     reported=("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "distinct2", "vocabulary"),
     resample="group",

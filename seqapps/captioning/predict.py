@@ -1,10 +1,13 @@
 """Predict: a user's pictures to captions, as a table and as a sheet to look at."""
 
 import csv
+import io
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from seqapps.app import Skip
 from seqapps.captioning import images
@@ -45,6 +48,14 @@ def render(
             writer.writerow([meta["file"], text(answer["caption"]), chance])
             sheet.add(meta["file"], meta["image"], answer)
     return [table, page]
+
+
+def example_input(row: dict[str, Any], out: Path) -> Path:
+    """The picture of a request, as a file in `out` named after its format."""
+    with Image.open(io.BytesIO(row["image"])) as picture:
+        path = out / f"example.{(picture.format or 'png').lower()}"
+    path.write_bytes(row["image"])
+    return path
 
 
 def _files(path: Path) -> list[Path]:

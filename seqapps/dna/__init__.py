@@ -1,6 +1,6 @@
 """DNA binding sites: which transcription factors bind a sequence."""
 
-from seqapps.app import App, Feature
+from seqapps.app import App, Asks, Feature
 from seqapps.dna.params import Params
 
 APP = App(
@@ -14,5 +14,11 @@ APP = App(
         "factor": Feature("int64"),  # index of the factor the site was listed under
     },
     headline=("auroc_shuffles", "max"),
+    asks=Asks(
+        "Paste DNA, or give a FASTA file: how likely each factor binds each sequence.",
+        endings=(".fa", ".fasta", ".fna", ".fas", ".gz"),
+        pasted="pasted.fa",
+        heading=">pasted",
+    ),
     reported=("auroc_peaks", "auprc_shuffles", "auprc_peaks"),
 )

@@ -80,6 +80,12 @@ def render(
     return tables.written
 
 
+def example_input(row: dict[str, Any], out: Path) -> str:
+    """The sequence of a request, as FASTA."""
+    del out
+    return f">example\n{row['sequence']}\n"
+
+
 class Tables:
     """Open output files, made when their first row comes."""
 

@@ -1,6 +1,6 @@
 """Daily prices: tomorrow's close and tomorrow's volatility from a window of OHLCV rows."""
 
-from seqapps.app import App, Feature
+from seqapps.app import App, Asks, Feature
 from seqapps.finance.params import Params
 
 APP = App(
@@ -16,6 +16,11 @@ APP = App(
         "target_date": Feature("string"),
     },
     headline=("qlike", "min"),
+    asks=Asks(
+        "Give daily Open, High, Low, Close and Volume as CSV: the next day's close and volatility.",
+        endings=(".csv", ".txt", ".gz"),
+        pasted="pasted.csv",
+    ),
     reported=(
         "relative_mae",
         "direction",

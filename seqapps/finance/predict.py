@@ -65,6 +65,18 @@ def render(params: Any, assets: Path, rows: Any, out: Path) -> list[Path]:
     return written
 
 
+def example_input(row: dict[str, Any], out: Path) -> Path:
+    """The prices of a request, as `example.csv` in `out`.
+
+    A request holds no dates; the file counts working days from the first of 2001.
+    """
+    days = pd.bdate_range("2001-01-01", periods=len(row["window"]), name="Date")
+    names = [name.capitalize() for name in prices.OHLCV]
+    path = out / "example.csv"
+    pd.DataFrame(row["window"], days, names).to_csv(path)
+    return path
+
+
 def fan(symbol: str, answers: list[tuple[dict[str, Any], dict[str, Any]]]) -> Figure:
     """The last closes, and the quantiles of the next after each day asked for."""
     meta = answers[-1][0]

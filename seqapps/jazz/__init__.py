@@ -1,6 +1,6 @@
 """A melody over its chords: how likely a note is, and new melodies for a tune's accompaniment."""
 
-from seqapps.app import App, Feature
+from seqapps.app import App, Asks, Feature
 from seqapps.jazz.params import Params
 
 APP = App(
@@ -18,6 +18,10 @@ APP = App(
         "title": Feature("string"),
     },
     headline=("perplexity", "min"),
+    asks=Asks(
+        "Write chords, a bar each, or give a tune (MIDI, MusicXML, ABC): a solo over them.",
+        endings=(".mid", ".midi", ".musicxml", ".xml", ".mxl", ".abc"),
+    ),
     evaluated=("score",),
     reported=(
         "nll_per_note",

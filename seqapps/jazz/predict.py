@@ -68,6 +68,12 @@ def render(params: Any, assets: Path, rows: Any, out: Path) -> list[Path]:
     return written
 
 
+def example_input(row: dict[str, Any], out: Path) -> str:
+    """The chords of a blues; a request's own are spelled out beat by beat."""
+    del row, out
+    return "C7 F7 C7 C7 F7 F7 C7 A7 Dm7 G7 C7 G7"
+
+
 def charted(text: str, meter: str, choruses: int) -> Tune:
     """A chart without a melody: a chord a bar, or bars between commas whose chords share the beats.
 

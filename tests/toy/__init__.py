@@ -6,7 +6,7 @@ The data is generated: each example is a run of numbers, the answer is their mea
 from pydantic import Field
 
 from seqapps import config
-from seqapps.app import App, Feature
+from seqapps.app import App, Asks, Feature
 
 
 class Ingest(config.Table):
@@ -42,6 +42,7 @@ APP = App(
         "target": Feature("float32"),
     },
     headline=("mse", "min"),
+    asks=Asks("Give runs of numbers, one a line.", endings=(".txt",), pasted="runs.txt"),
     bucket_by="steps",
     resample="group",
 )

@@ -17,3 +17,7 @@ def render(params, assets, rows, out):
     lines = [f"{number},{float(response['mean'])}" for number, response in rows]
     (out / "means.csv").write_text("\n".join(lines))
     return [out / "means.csv"]
+
+
+def example_input(row, out):
+    return " ".join(map(str, row["steps"]))
