@@ -228,7 +228,9 @@ def _shown(found: list[Path], note: str) -> list[Any]:
 
 
 def _table(path: str) -> dict[str, Any]:
-    rows = pd.read_csv(path, sep=None, engine="python", nrows=TABLE_ROWS, dtype=str)
+    rows = pd.read_csv(
+        path, sep="\t" if path.endswith(".tsv") else ",", nrows=TABLE_ROWS, dtype=str
+    )
     return {"headers": list(rows.columns), "data": rows.fillna("").to_numpy().tolist()}
 
 

@@ -55,6 +55,21 @@ def card(app: App, report: dict[str, Any]) -> str:
     return f"{text.rstrip()}\n\n{title}\n\n{scores(app, report)}\n"
 
 
+def summary(report: dict[str, Any]) -> str:
+    """The headline with its interval, its baselines from the best on, and its controls: a line."""
+    headline = report["headline"]
+    metric, (low, high) = headline["metric"], headline["interval95"]
+
+    def named(kind: str) -> str:
+        values = sorted((v[metric], name) for name, v in report[kind].items())
+        ordered = reversed(values) if headline["direction"] == "max" else values
+        return ", ".join(f"{name} {_number(value)}" for value, name in ordered)
+
+    value = f"**{metric} {_number(headline['value'])}** (95 % {_number(low)}..{_number(high)})"
+    count = f"{report['counts']['test_examples']:,} test rows"
+    return f"{value}, {count}. Baselines: {named('baselines')}. Controls: {named('controls')}."
+
+
 def scores(app: App, report: dict[str, Any]) -> str:
     """The tables of a run, in Markdown: its rivals side by side, then those `measure` made.
 

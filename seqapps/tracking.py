@@ -6,9 +6,11 @@ not be logged (the server was down) is said and logged from those files at the n
 `tracked.json` in a stage's folder marks what has been logged.
 """
 
+import contextlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import uuid
 from collections.abc import Callable
@@ -22,6 +24,8 @@ from seqapps.receipts import read, write_json
 MARK = "tracked.json"
 NOTE_CHARACTERS = 8000
 """MLflow cuts a run's note there, and warns; the whole card is the artifact `card.md`."""
+TRAINING = {"mlflow.experimentKind": "custom_model_development"}
+"""Tag of an experiment: the UI opens on runs and metrics, not on its view of language models."""
 PIPELINE = "SEQAPPS_PIPELINE"
 """Environment variable that holds the name of this call of Make: stages of one call share it."""
 
@@ -163,6 +167,7 @@ def environment(root: Path) -> dict[str, str]:
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
         "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes the UI does not need
         "GIT_PYTHON_REFRESH": "quiet",
     }
     return defaults | dict(os.environ) | {"MLFLOW_TRACKING_URI": uri(root)}
@@ -185,8 +190,15 @@ def ui(root: Path, port: int) -> int:
 
     print(f"MLflow UI on http://127.0.0.1:{port} (store: {uri(root)})", flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    store = ["--backend-store-uri", uri(root)]
-    return subprocess.run([*command, *store], env=environment(root), check=False).returncode
+    command += ["--workers", "1", "--backend-store-uri", uri(root)]
+    # MLflow starts processes of its own; in a session together, they end together.
+    process = subprocess.Popen(command, env=environment(root), start_new_session=True)
+    try:
+        return process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+        process.wait()
 
 
 def _log_ingest(mlflow: Any, run: StageRun, folder: Path) -> None:
@@ -227,15 +239,18 @@ def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
     report = json.loads((folder / files.METRICS).read_text())
     low, high = report["headline"]["interval95"]
     metric = report["headline"]["metric"]
-    values = files.numbers(report["model"])
-    values |= {f"{metric}.low95": low, f"{metric}.high95": high}
+    # MLflow shows metrics in the order they are logged in: what is asked for first stands first.
+    values = {metric: report["headline"]["value"], f"{metric}.low95": low, f"{metric}.high95": high}
+    rivals = files.numbers({kind: report[kind] for kind in ("baselines", "controls")})
+    values |= {name: value for name, value in rivals.items() if name.endswith(f".{metric}")}
     values["beats_baselines"] = float(report["beats_baselines"])
-    values |= files.numbers({kind: report[kind] for kind in ("baselines", "controls")})
+    values |= files.numbers(report["model"]) | rivals
     client = mlflow.MlflowClient()
     card = files.card(run.app, report)
+    note = f"{files.summary(report)}\n\n{card}"
     for run_id in (run.run_id, run.parent_id):
         mlflow.log_metrics(values, run_id=run_id)
-        client.set_tag(run_id, "mlflow.note.content", card[:NOTE_CHARACTERS])
+        client.set_tag(run_id, "mlflow.note.content", note[:NOTE_CHARACTERS])
         client.log_artifacts(run_id, str(folder / "figures"), "figures")
         if (folder / files.SAMPLES).exists():
             client.log_artifacts(run_id, str(folder / files.SAMPLES), files.SAMPLES)
@@ -282,7 +297,7 @@ def _experiment(mlflow: Any, name: str, root: Path) -> str:
     own = uri(root).startswith("sqlite:")
     (root / "mlruns").mkdir(exist_ok=True)
     location = (root / "mlruns/artifacts").absolute().as_uri() if own else None
-    return mlflow.create_experiment(name, location)
+    return mlflow.create_experiment(name, location, TRAINING)
 
 
 def _commit(root: Path) -> str:

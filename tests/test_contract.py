@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from seqapps import app as contract
-from seqapps import receipts
+from seqapps import predict, receipts
 from seqapps.app import STAGES
+from seqapps.demo import Desk
 
 pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", contract.names())]
 
@@ -165,3 +166,10 @@ def test_records_hold_what_a_request_needs(made, name):
         for value in row.values():
             if isinstance(value, dict):
                 base64.b64decode(value["b64"], validate=True)
+
+
+def test_the_example_of_the_page_is_answered_in_files(made, name, tmp_path):
+    local = predict.Local(folder(made, name, "export"))
+    desk = Desk(contract.load(name), "smoke", made.path, local, tmp_path)
+    found, note = desk.ask(*desk.example())
+    assert found and not note, note

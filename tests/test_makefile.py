@@ -20,7 +20,7 @@ def said(done):
 
 def test_help_names_every_application_stage_and_target(made):
     text = made.make().stdout
-    targets = "predict sweep tune compare status report test clean-<app>".split()
+    targets = "predict sweep tune compare status demo report test clean-<app>".split()
     for word in [*contract.names(), *STAGES, *targets]:
         assert word in text, word
 

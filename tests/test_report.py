@@ -108,3 +108,10 @@ def test_a_sweep_over_all_applications_goes_between_marks_of_its_own(evaluated):
     assert lines[3] == f"| toy: mse, least is best, 3 seeds | {cells}"
     assert lines[-1] == "after"
     assert "old" not in readme.read_text()
+
+
+def test_the_summary_is_a_line_with_the_best_baseline_first():
+    assert report.summary(METRICS) == (
+        "**mse 0.250** (95 % 0.200..0.300), 1,234 test rows. "
+        "Baselines: drift 0.500, constant 0.750. Controls: shuffled_input 1.000."
+    )

@@ -51,7 +51,9 @@ def test_one_call_of_make_is_one_run_with_a_child_per_stage(store):
     assert parent.data.params["train.units"] == "8"
     assert found["train"].data.params["train.epochs"] == "2"
     assert parent.inputs.dataset_inputs[0].dataset.name == "toy-smoke"
-    assert "Mean of a run of numbers" in parent.data.tags["mlflow.note.content"]
+    note = parent.data.tags["mlflow.note.content"]
+    assert note.startswith("**mse ") and "Baselines: constant " in note.splitlines()[0]
+    assert "Mean of a run of numbers" in note
     steps = client.get_metric_history(found["train"].info.run_id, "val_loss")
     assert [metric.step for metric in steps] == [1, 2]
     figures = [f.path for f in client.list_artifacts(parent.info.run_id, "figures")]
