@@ -60,6 +60,7 @@ class Desk:
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
         said: list[str] = []
         paths: list[Path] = []
+        found: list[Path] = []
         try:
             paths, words = self._input(text.strip(), file, folder)
             own = [f"predict.batch_size={ROWS_PER_REQUEST}", *words]
@@ -68,14 +69,14 @@ class Desk:
             found = predict.run(
                 self.app, params, self.exported, paths, out, answer=self.answer, say=said.append
             )
-            return found, "\n".join(said)
         except UserError as error:
-            message = str(error)
+            said = [str(error)]
         except Exception as error:
-            message = contract.defect(error, self.root)
+            said = [contract.defect(error, self.root)]
+        note = "\n".join(said)
         for path in paths:
-            message = message.replace(str(path), path.name)
-        return [], message
+            note = note.replace(str(path), path.name)
+        return found, note
 
     def example(self) -> tuple[str, str | None]:
         """A text or a file to try: the first row of the exported example request."""
@@ -175,7 +176,7 @@ def _tab(gradio: Any, desk: Desk) -> None:
                 gradio.Audio(label="Sound", visible=False, buttons=["download"]),
                 gradio.Dataframe(label="Table", visible=False, wrap=True, interactive=False),
                 gradio.HTML(visible=False),
-                gradio.Files(label="Files", visible=False, interactive=False),
+                gradio.Files(label="Files", visible=False, elem_classes="answers"),
             ]
 
     def answered(text: str, file: str | None) -> list[Any]:
@@ -205,7 +206,7 @@ def _inputs(gradio: Any, app: App) -> tuple[Any, Any]:
         "picture": lambda: gradio.Image(
             label="Picture", type="filepath", image_mode=None, sources=["upload", "clipboard"]
         ),
-        "sound": lambda: gradio.Audio(label="Sound", type="filepath"),
+        "sound": lambda: gradio.Audio(label="Sound", type="filepath", buttons=["download"]),
     }
     return text, kinds[asks.shown_as]()
 

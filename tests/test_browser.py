@@ -181,7 +181,7 @@ def test_make_demo_answers_an_example_of_every_application(made, page):
             title = contract.load(name).title
             page.find(f'//button[@role="tab"][contains(., "{title}")]').click()
             page.click("Try an example")
-            page.find("//a[@download]")
+            page.find("//*[contains(@class, 'answers')]//a[@download]")
         assert page.foreign() == []
     finally:
         demo.stop()

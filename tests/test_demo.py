@@ -25,7 +25,10 @@ def desk(ran, tmp_path):
 def test_pasted_text_is_answered_as_a_file_and_what_is_left_out_is_said(desk):
     [path], note = desk.ask("1 2\n\n4 5 6\n", None)
     assert path.read_text() == "0,3.0\n2,15.0"
-    assert "left out 1: empty line" in note
+    assert note.splitlines() == [
+        "predict: left out runs.txt:2: empty line",
+        "toy predict: left out 1: empty line",
+    ]
 
 
 def test_a_file_is_asked_about_where_no_text_is(desk, tmp_path):

@@ -25,13 +25,13 @@ def requests(
     CMYK JPEG) is sent as PNG.
     """
     del params, assets
-    for path in itertools.chain.from_iterable(map(_files, paths)):
+    for path, name in itertools.chain.from_iterable(map(_files, paths)):
         try:
             content = images.upright(path.read_bytes())
         except images.Refused as refused:
             yield Skip(str(refused), str(path))
             continue
-        yield {"file": str(path), "image": content}, {"image": content}
+        yield {"file": name, "image": content}, {"image": content}
 
 
 def render(
@@ -58,7 +58,9 @@ def example_input(row: dict[str, Any], out: Path) -> Path:
     return path
 
 
-def _files(path: Path) -> list[Path]:
+def _files(path: Path) -> list[tuple[Path, str]]:
+    """Pictures and the names they go by: within a folder, the path below it."""
     if path.is_file():
-        return [path]
-    return sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        return [(path, path.name)]
+    found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    return [(p, p.relative_to(path).as_posix()) for p in found]
