@@ -24,8 +24,6 @@ from seqapps.receipts import read, write_json
 MARK = "tracked.json"
 NOTE_CHARACTERS = 8000
 """MLflow cuts a run's note there, and warns; the whole card is the artifact `card.md`."""
-TRAINING = {"mlflow.experimentKind": "custom_model_development"}
-"""Tag of an experiment: the UI opens on runs and metrics, not on its view of language models."""
 PIPELINE = "SEQAPPS_PIPELINE"
 """Environment variable that holds the name of this call of Make: stages of one call share it."""
 
@@ -297,7 +295,7 @@ def _experiment(mlflow: Any, name: str, root: Path) -> str:
     own = uri(root).startswith("sqlite:")
     (root / "mlruns").mkdir(exist_ok=True)
     location = (root / "mlruns/artifacts").absolute().as_uri() if own else None
-    return mlflow.create_experiment(name, location, TRAINING)
+    return mlflow.create_experiment(name, location)
 
 
 def _commit(root: Path) -> str:
