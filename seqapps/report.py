@@ -63,9 +63,9 @@ def summary(report: dict[str, Any]) -> str:
     def named(kind: str) -> str:
         values = sorted((v[metric], name) for name, v in report[kind].items())
         ordered = reversed(values) if headline["direction"] == "max" else values
-        return ", ".join(f"{name} {_number(value)}" for value, name in ordered)
+        return ", ".join(f"{name} {number(value)}" for value, name in ordered)
 
-    value = f"**{metric} {_number(headline['value'])}** (95 % {_number(low)}..{_number(high)})"
+    value = f"**{metric} {number(headline['value'])}** (95 % {number(low)}..{number(high)})"
     count = f"{report['counts']['test_examples']:,} test rows"
     return f"{value}, {count}. Baselines: {named('baselines')}. Controls: {named('controls')}."
 
