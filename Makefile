@@ -17,7 +17,8 @@ RUN = $(PYTHON) -m seqapps
 # Stages started by one call of make share one MLflow run.
 export SEQAPPS_PIPELINE := $(or $(SEQAPPS_PIPELINE),$(shell date +%Y%m%d-%H%M%S)-$(shell echo $$PPID))
 
-.PHONY: help all $(ALL) status predict sweep tune compare ui serve demo report test lint format lock clean-venv FORCE
+.PHONY: help all $(ALL) status predict sweep tune compare promote rollback ui serve demo report
+.PHONY: test lint format lock clean-venv FORCE
 .PHONY: $(foreach app,$(ALL),$(STAGES:%=$(app)-%) clean-$(app))
 # Never remove what a chain of pattern rules made on the way.
 .SECONDARY:
@@ -67,6 +68,12 @@ tune: .venv/ready ## search the profile's [tune] on validation: APP= TRIALS=20 [
 
 compare: .venv/ready ## runs side by side, and what differed: APP= [RUNS=one,other, else the last]
 	@$(RUN) compare $(MAKEOVERRIDES)
+
+promote: .venv/ready ## a version becomes the champion, which answers: APP= [VERSION=newest]
+	@$(RUN) promote $(MAKEOVERRIDES)
+
+rollback: .venv/ready ## the champion before answers again: APP=
+	@$(RUN) rollback $(MAKEOVERRIDES)
 
 ui: .venv/ready ## MLflow on mlruns/, this machine only [PORT=5000]
 	@$(RUN) ui --port $(or $(PORT),5000)

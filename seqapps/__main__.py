@@ -13,7 +13,8 @@ from pathlib import Path
 from seqapps import app as contract
 from seqapps.app import STAGES, UserError, nearest
 
-COMMANDS = ("status", "predict", "sweep", "tune", "compare", "report", "ui", "demo")
+COMMANDS = ("status", "predict", "sweep", "tune", "compare", "promote", "rollback")
+COMMANDS += ("report", "ui", "demo")
 EVERYWHERE = ("extra", "seqapps_pipeline")
 """Variables of Make's that a command may be given and has no use for."""
 UI_PORT, DEMO_PORT = 5000, 7860
@@ -48,6 +49,8 @@ def _run(words: list[str], root: Path) -> int:
         return _tune(words[1:], root)
     if words and words[0] == "compare":
         return _compare(words[1:], root)
+    if words and words[0] in ("promote", "rollback"):
+        return _crown(words[0], words[1:], root)
     options = _parser().parse_args(words)
     if options.what == "status":
         return _status(options, root)
@@ -89,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m seqapps",
         description="Brings one stage of one application up to date, or shows what there is.",
         epilog=f"applications: {', '.join(contract.names())}; stages: {', '.join(STAGES)}; "
-        "predict, sweep, tune and compare take KEY=VALUE words: predict APP=dna INPUT=sites.fa",
+        "from predict to rollback, commands take KEY=VALUE words: predict APP=dna INPUT=sites.fa",
     )
     parser.add_argument("what", help=f"an application, or one of {', '.join(COMMANDS)}")
     parser.add_argument("stage", nargs="?", help="of the application")
@@ -195,6 +198,31 @@ def _predict(words: list[str], root: Path) -> int:
     for path in predict.run(app, params, exported, paths, out):
         print(f"{app.name} predict: wrote {path}")
     return 0
+
+
+def _crown(what: str, words: list[str], root: Path) -> int:
+    given = _given(words)
+    if not given.get("app"):
+        raise UserError(f"{what} needs APP=: make {what} APP=dna")
+    app, profile = contract.load(given["app"]), given.get("profile", "full")
+    if not (given.get("version") or "1").isdecimal():
+        raise UserError(f"VERSION={given['version']} is not a number")
+    from seqapps import champion, receipts, tracking
+
+    exported = root / "data" / app.name / profile / "export"
+    with receipts.locked(exported):
+        if what == "promote":
+            version = int(given["version"]) if given.get("version") else None
+            said = champion.promote(app, exported, version, force=bool(given.get("force")))
+        else:
+            said = champion.rollback(app, exported)
+        print(said, flush=True)
+        tracking.mirror(app, profile, exported, root)
+    return 0
+
+
+def _given(words: list[str]) -> dict[str, str]:
+    return {name.lower(): value for name, _, value in (word.partition("=") for word in words)}
 
 
 if __name__ == "__main__":

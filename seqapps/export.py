@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
-from seqapps import evaluation, metrics, records, served, training
+from seqapps import champion, evaluation, metrics, records, served, training
 from seqapps.app import App, UserError
 from seqapps.receipts import write_json
 from seqapps.report import METRICS
@@ -38,7 +38,7 @@ def run(
         app: the application.
         params: all stage tables.
         stages: stage -> folder, for the stages before this one.
-        out: the stage's new folder; `model/` keeps the last versions.
+        out: the stage's new folder; `model/` keeps the last versions and the champions.
         previous: the stage's folder so far, whose versions are carried over.
 
     Raises:
@@ -54,13 +54,17 @@ def run(
     endpoints = app.endpoints(params, model, assets)
     version = _next_version(previous / "model")
     folder = out / "model" / str(version)
-    _carry_over(previous / "model", out / "model", keep=params.export.keep_versions - 1)
+    _carry_over(previous, out, keep=params.export.keep_versions - 1)
     write(model, endpoints, folder)
-    shutil.copytree(assets, out / "assets", dirs_exist_ok=True)
     check_core_ops(folder)
     checked = _check_parity(app, params, stages, folds, fold, folder)
-    _write_examples(app, folds[fold], folder, out)
+    extra = folder / served.EXTRA
+    shutil.copytree(assets, extra / "assets")
+    write_json(extra / champion.SCORES, champion.scores(app, report, stages["preprocess"], version))
+    for path in _write_examples(app, folds[fold], folder, out):
+        shutil.copy2(path, extra)
     print(f"{app.name} export: model/{version} answers as evaluate was answered {checked}")
+    print(f"{app.name} export: {champion.contend(app, out, version, previous=previous)}")
     return {"version": version} | checked
 
 
@@ -82,15 +86,15 @@ def load(folder: Path) -> tuple[Any, dict[str, Any]]:
     return loaded, dict(loaded.signatures)
 
 
-def newest(model: Path) -> Path:
-    """The folder of the highest version in `model/`.
+def answering(exported: Path) -> Path:
+    """The folder of the version that answers: the champion, else the highest.
 
     Raises:
         UserError: there is none.
     """
     try:
-        return served.newest(model)
-    except FileNotFoundError as error:
+        return served.champion(exported)
+    except (FileNotFoundError, ValueError) as error:
         raise UserError(str(error)) from None
 
 
@@ -170,8 +174,10 @@ def _next_version(model: Path) -> int:
 
 
 def _carry_over(old: Path, new: Path, *, keep: int) -> None:
-    for version in served.versions(old)[-keep:] if keep else []:
-        shutil.copytree(old / str(version), new / str(version), dirs_exist_ok=True)
+    known = served.versions(old / "model")
+    for version in sorted(champion.kept(old) | set(known[max(0, len(known) - keep) :])):
+        name = f"model/{version}"
+        shutil.copytree(old / name, new / name, dirs_exist_ok=True)
 
 
 def _check_parity(
@@ -196,7 +202,7 @@ def _check_parity(
     return {"parity_rows": compared, "parity_max_difference": largest}
 
 
-def _write_examples(app: App, records_folder: Path, folder: Path, out: Path) -> None:
+def _write_examples(app: App, records_folder: Path, folder: Path, out: Path) -> list[Path]:
     truth = records.table(app, {"": records_folder}, "test")
     truth = metrics.take(truth, np.arange(min(EXAMPLE_ROWS, len(truth["key"]))))
     loaded, signatures = load(folder)
@@ -207,12 +213,14 @@ def _write_examples(app: App, records_folder: Path, folder: Path, out: Path) -> 
     instances = [{n: _json(truth[n][row]) for n in names} for row in range(len(truth["key"]))]
     response = call(function, truth, EXAMPLE_ROWS)
     del loaded
-    write_json(
-        out / "example_request.json",
-        {"signature_name": app.evaluated[0], "instances": instances},
-    )
-    write_json(out / "example_response.json", {"predictions": rows(response, sorted(response))})
-    write_json(out / served.SIGNATURES, served.SavedModel(folder).signatures())
+    examples = {
+        "example_request.json": {"signature_name": app.evaluated[0], "instances": instances},
+        "example_response.json": {"predictions": rows(response, sorted(response))},
+        served.SIGNATURES: served.SavedModel(folder).signatures(),
+    }
+    for name, content in examples.items():
+        write_json(out / name, content)
+    return [out / name for name in examples]
 
 
 def _json(value: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from seqapps import export, progress, records
+from seqapps import export, progress, records, served
 from seqapps.app import App, Skip, UserError
 
 SERVED = "serving_default"
@@ -42,7 +42,7 @@ def run(
         exported: the export stage's folder.
         paths: the user's files or folders; none if the options say what to predict on.
         out: folder for the results.
-        answer: who is asked; the newest SavedModel in `exported` if nobody is named.
+        answer: who is asked; the SavedModel in `exported` if nobody is named.
         say: takes the lines about what was left out.
 
     Raises:
@@ -51,7 +51,7 @@ def run(
     for path in paths:
         if not path.exists():
             raise UserError(f"INPUT={path}: no such file or folder")
-    assets = exported / "assets"
+    assets = served.beside(export.answering(exported), "assets")
     answer = answer or Local(exported)
     out.mkdir(parents=True, exist_ok=True)
     skipped: Counter[str] = Counter()
@@ -70,14 +70,14 @@ def run(
 
 
 class Local:
-    """The newest SavedModel of an export folder, in this process.
+    """The SavedModel of an export folder that answers (see `champion`), in this process.
 
     Raises:
         UserError: there is none.
     """
 
     def __init__(self, exported: Path):
-        self._owner, self._signatures = export.load(export.newest(exported / "model"))
+        self._owner, self._signatures = export.load(export.answering(exported))
 
     def __call__(self, columns: Columns) -> Columns:
         """The answers of the endpoint that takes these columns, as one batch."""

@@ -166,7 +166,7 @@ async def _serve(registry: Any, watched: list[Versions], place: Place, limits: L
     # The REST server listens to the signals itself, and sends them on when it has drained.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
-    names = ", ".join(f"{v.name} {max(v.loaded)}" for v in watched)
+    names = ", ".join(f"{v.name} {v.version(None).number}" for v in watched)
     at = f"http://{place.host}:{place.port} (gRPC {place.grpc_port or 'off'})"
     print(f"serving {names} at {at}", flush=True)
     await rest.start()
@@ -225,7 +225,7 @@ def main(words: list[str]) -> int:
     place = Place(given.host, given.port, given.grpc_port or None, token)
     try:
         serve(models, place, Limits(int(given.body_mb * 1e6), given.rows, given.seconds))
-    except (FileNotFoundError, OSError) as error:
+    except (OSError, ValueError) as error:
         print(f"seqapps: {error}", file=sys.stderr)
         return 2
     return 0

@@ -18,6 +18,12 @@ from seqapps.wire import BadRequest, Columns, Tensor, decoded, same_names
 SIGNATURES = "signatures.json"
 """Beside `model/`: endpoint -> {"inputs", "outputs"} -> name -> {"dtype", "shape"}, for people."""
 
+EXTRA = "assets.extra"
+"""The folder in a SavedModel that TensorFlow leaves to others: what belongs to one version."""
+
+CHAMPION = "champion.json"
+"""Beside `model/`: the version that answers (see `champion`); without it, the highest does."""
+
 DEFAULT = "serving_default"
 
 
@@ -99,7 +105,7 @@ class Model:
 
     def __init__(self, exported: Path):
         bare = (exported / "saved_model.pb").exists()
-        self.exported, self.folder = exported, exported if bare else newest(exported / "model")
+        self.exported, self.folder = exported, exported if bare else champion(exported)
 
     @cached_property
     def saved(self) -> SavedModel:
@@ -126,7 +132,7 @@ class Model:
         return {name: decoded(values) for name, values in asked(columns).items()}
 
     def __repr__(self) -> str:
-        described = self.exported / SIGNATURES
+        described = beside(self.folder, SIGNATURES)
         if not described.exists():
             return f"<model {self.folder}>"
         lines = [f"<model {self.folder}"]
@@ -145,16 +151,39 @@ def versions(model: Path) -> list[int]:
     )
 
 
-def newest(model: Path) -> Path:
-    """The folder of the highest version in `model/`.
+def champion(exported: Path) -> Path:
+    """The folder of the version that answers: the champion, else the highest.
 
     Raises:
-        FileNotFoundError: there is none.
+        FileNotFoundError: there is no version.
     """
+    model = exported / "model"
     found = versions(model)
     if not found:
         raise FileNotFoundError(f"{model}: no exported model; run make <app> first")
-    return model / str(found[-1])
+    named = champion_number(exported)
+    return model / str(named if named in found else found[-1])
+
+
+def champion_number(exported: Path) -> int | None:
+    """The version that `champion.json` names; None if there is no such file.
+
+    Raises:
+        ValueError: the file does not name one.
+    """
+    path = exported / CHAMPION
+    try:
+        return int(json.loads(path.read_bytes())["version"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{path} names no version; delete it, or promote one") from None
+
+
+def beside(folder: Path, name: str) -> Path:
+    """A file or folder that belongs to a version: its own, else the one beside `model/`."""
+    own = folder / EXTRA / name
+    return own if own.exists() else folder.parents[1] / name
 
 
 def _tensors(function: Any) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

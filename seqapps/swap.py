@@ -20,14 +20,16 @@ class NoSuchVersion(LookupError):
 class Versions:
     """The loaded versions of one model, newest last; they follow what lies in its folder.
 
-    A request keeps the version it began with, so a swap drops none. A version that cannot be
-    loaded, or does not answer the example beside it, is refused once and the others stay.
+    Who asks for no version gets the champion's answer, or the newest's where none is named. A
+    request keeps the version it began with, so a swap drops none. A version that cannot be
+    loaded, or does not answer its example, is refused once and the others stay.
     """
 
     def __init__(self, name: str, exported: Path):
         self.name, self.exported = name, exported
         self.loaded: dict[int, SavedModel] = {}
         self._seen: dict[int, int] = {}  # version -> when its graph was written
+        self._champion: int | None = None
 
     def refresh(self) -> bool:
         """Loads what is new and drops what is gone; returns whether anything changed."""
@@ -47,21 +49,31 @@ class Versions:
             self.loaded = kept
         if written:  # between two renames of the folder there is nothing
             self._seen = written
-        return bool(changed) or gone
+        return self._crown() or bool(changed) or gone
 
     def version(self, number: str | None) -> SavedModel:
-        """The version asked for, the newest for None."""
+        """The version asked for; for None the champion, or the newest."""
         if number is None:
-            return self.loaded[max(self.loaded)]
+            loaded = self.loaded  # one look: the watcher may put another in its place
+            return loaded.get(self._champion) or loaded[max(loaded)]
         known = ", ".join(map(str, self.loaded))
         if not number.isdecimal() or int(number) not in self.loaded:
             raise NoSuchVersion(f"{self.name} has no version {number}; there is: {known}")
         return self.loaded[int(number)]
 
+    def _crown(self) -> bool:
+        """Follows `champion.json`; one that is gone or names what is not loaded changes nothing."""
+        named = served.champion_number(self.exported)
+        if named == self._champion or named not in self.loaded:
+            return False
+        self._champion = named
+        log.warning("%s: version %s answers", self.name, named)
+        return True
+
     def _try(self, folder: Path) -> None:
         try:
             model = SavedModel(folder)
-            _answer_example(model, self.exported)
+            _answer_example(model)
         except Exception as error:
             log.error("%s is refused: %s", folder, str(error)[:500])
         else:
@@ -82,12 +94,12 @@ def _watch(watched: tuple[Versions, ...]) -> None:
         for versions in watched:
             try:
                 versions.refresh()
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 log.error("%s cannot be read: %s", versions.exported, error)
 
 
-def _answer_example(model: SavedModel, exported: Path) -> None:
-    path = exported / "example_request.json"
+def _answer_example(model: SavedModel) -> None:
+    path = served.beside(model.folder, "example_request.json")
     if path.exists():
         body = json.loads(path.read_bytes())
         endpoint = model.endpoint(body.get("signature_name"))

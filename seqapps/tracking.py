@@ -1,4 +1,4 @@
-"""MLflow, and nothing else in seqapps imports it.
+"""MLflow, and nothing else in seqapps imports it (but for `registered`, which MLflow runs).
 
 Each application has an experiment; each call of Make that does work is a parent run with a child
 per stage. Tracking never stops the work: a stage's files hold all that is logged, so what could
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from seqapps import registry, served
 from seqapps import report as files
 from seqapps.app import App
 from seqapps.receipts import read, write_json
@@ -127,8 +128,10 @@ class StageRun:
         mlflow.log_artifact(str(folder / "done.json"))
         LOG[self.stage](mlflow, self, folder)
         self._close("FINISHED")
-        uri = mlflow.get_tracking_uri()
-        write_json(folder / MARK, {"tracking_uri": uri, "run_id": self.run_id})
+        mark = {"tracking_uri": mlflow.get_tracking_uri(), "run_id": self.run_id}
+        if self.stage == "export":
+            mark |= {"champion": served.champion_number(folder)}
+        write_json(folder / MARK, mark)
 
     def _close(self, status: str) -> None:
         mlflow = _mlflow(self.root)
@@ -148,6 +151,28 @@ def catch_up(app: App, profile: str, stage: str, folder: Path, params: Any, root
         run = StageRun(app, profile, stage, root)
         run.start()
         run.finish(folder, params)
+    elif stage == "export":
+        mirror(app, profile, folder, root)
+
+
+def mirror(app: App, profile: str, folder: Path, root: Path) -> None:
+    """Moves MLflow's alias to the version that `champion.json` names, unless it is there.
+
+    When MLflow cannot be reached, that is said, and the next call of the export stage does it.
+    """
+    number = served.champion_number(folder)
+    mark = json.loads((folder / MARK).read_text()) if (folder / MARK).exists() else None
+    if mark is None or number is None or mark.get("champion") == number:
+        return  # an export that has not been logged at all is mirrored when it is
+    try:
+        mlflow = _mlflow(root)
+        mlflow.set_experiment(experiment_id=_experiment(mlflow, app.name, root))
+        registry.crown(mlflow, app, profile, folder)
+    except Exception as error:  # as with a stage's run: it must not cost the user's work
+        said = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+        print(f"{app.name}: not told to MLflow ({said}); the next make {app.name} does", flush=True)
+    else:
+        write_json(folder / MARK, mark | {"champion": number})
 
 
 def uri(root: Path) -> str:
@@ -258,12 +283,15 @@ def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
 
 
 def _log_export(mlflow: Any, run: StageRun, folder: Path) -> None:
-    version = max(int(path.name) for path in (folder / "model").iterdir())
+    newest = folder / "model" / str(served.versions(folder / "model")[-1])
+    version = registry.registered(mlflow, run.app, run.profile, newest)
     client = mlflow.MlflowClient()
+    output = mlflow.entities.LoggedModelOutput(version.model_id, step=0)
+    client.log_outputs(run.parent_id, [output])
     for run_id in (run.run_id, run.parent_id):
-        client.log_artifacts(run_id, str(folder / "model" / str(version)), f"model/{version}")
         for name in ("example_request.json", "example_response.json"):
             client.log_artifact(run_id, str(folder / name))
+    registry.crown(mlflow, run.app, run.profile, folder)
 
 
 LOG = {
@@ -281,6 +309,7 @@ def _mlflow(root: Path) -> Any:
     import mlflow.data.code_dataset_source
     import mlflow.data.meta_dataset
     import mlflow.entities
+    import mlflow.pyfunc
 
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -1,0 +1,41 @@
+"""What MLflow runs inside a registered model: the SavedModel, asked as our server asks it.
+
+MLflow copies this file into the model, beside the SavedModel and the few modules it needs, so a
+registered model answers without this project. With `tracking` the only module that knows MLflow.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import mlflow.models
+import mlflow.pyfunc
+import pandas as pd
+
+from seqapps import served, wire
+
+
+class Registered(mlflow.pyfunc.PythonModel):
+    """An exported SavedModel as MLflow's `pyfunc`; `params={"signature_name": ...}` picks one."""
+
+    def load_context(self, context: Any) -> None:
+        """Loads the SavedModel."""
+        self.model = served.SavedModel(Path(context.artifacts["model"]))
+
+    def predict(self, context: Any, model_input: Any, params: Any = None) -> list[Any]:
+        """The answers, a row for each row sent: columns as a dict or a table, or a list of rows.
+
+        Raises:
+            BadRequest: the input does not fit the endpoint.
+        """
+        del context
+        endpoint = self.model.endpoint((params or {}).get("signature_name"))
+        if isinstance(model_input, pd.DataFrame):
+            columns = {str(name): list(values) for name, values in model_input.items()}
+        elif isinstance(model_input, dict):
+            columns = model_input
+        else:
+            columns = wire.columns_of(list(model_input), endpoint.inputs)
+        return wire.rows_of(endpoint(columns))
+
+
+mlflow.models.set_model(Registered())
