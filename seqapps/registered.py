@@ -21,7 +21,8 @@ class Registered(mlflow.pyfunc.PythonModel):
         """Loads the SavedModel."""
         self.model = served.SavedModel(Path(context.artifacts["model"]))
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> list[Any]:
+    # MLflow would take type hints of `predict` for a schema; the model checks what it is sent.
+    def predict(self, context, model_input, params=None):
         """The answers, a row for each row sent: columns as a dict or a table, or a list of rows.
 
         Raises:

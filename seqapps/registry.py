@@ -8,6 +8,7 @@ these functions MLflow.
 import hashlib
 import shutil
 import tempfile
+import warnings
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,12 @@ def registered(mlflow: Any, app: App, profile: str, folder: Path) -> Any:
         "seqapps.digest": _digest(folder),
     }
     wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-    found = mlflow.MlflowClient().search_model_versions(f"name = '{app.name}' and {wanted}")
+    client = mlflow.MlflowClient()
+    found = client.search_model_versions(f"name = '{app.name}' and {wanted}")
     if found:
         return max(found, key=lambda one: int(one.version))
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*type hints")  # they would refuse a table or a dict
         code = Path(place) / "seqapps"
         code.mkdir()
         for name in CARRIED:
@@ -45,7 +48,10 @@ def registered(mlflow: Any, app: App, profile: str, folder: Path) -> Any:
             pip_requirements=_requirements(),
             tags=tags,
         )
-    return mlflow.register_model(logged.model_uri, app.name, tags=tags)
+    if not client.search_registered_models(f"name = '{app.name}'"):
+        client.create_registered_model(app.name)
+    own = {"run_id": logged.run_id, "model_id": logged.model_id}
+    return client.create_model_version(app.name, logged.model_uri, tags=tags, **own)
 
 
 def crown(mlflow: Any, app: App, profile: str, exported: Path) -> None:

@@ -189,6 +189,7 @@ def environment(root: Path) -> dict[str, str]:
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
         "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
         "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes the UI does not need
         "GIT_PYTHON_REFRESH": "quiet",
@@ -284,10 +285,9 @@ def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
 
 def _log_export(mlflow: Any, run: StageRun, folder: Path) -> None:
     newest = folder / "model" / str(served.versions(folder / "model")[-1])
-    version = registry.registered(mlflow, run.app, run.profile, newest)
+    registry.registered(mlflow, run.app, run.profile, newest)
     client = mlflow.MlflowClient()
-    output = mlflow.entities.LoggedModelOutput(version.model_id, step=0)
-    client.log_outputs(run.parent_id, [output])
+    client.log_outputs(run.parent_id, client.get_run(run.run_id).outputs.model_outputs)
     for run_id in (run.run_id, run.parent_id):
         for name in ("example_request.json", "example_response.json"):
             client.log_artifact(run_id, str(folder / name))

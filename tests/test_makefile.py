@@ -20,7 +20,8 @@ def said(done):
 
 def test_help_names_every_application_stage_and_target(made):
     text = made.make().stdout
-    targets = "predict sweep tune compare status demo report test clean-<app>".split()
+    targets = "predict sweep tune compare promote rollback".split()
+    targets += "status demo report test clean-<app>".split()
     for word in [*contract.names(), *STAGES, *targets]:
         assert word in text, word
 
@@ -78,6 +79,9 @@ def test_an_edited_comment_reruns_nothing_and_edited_code_names_its_module(made)
         (("predict", f"APP={APP}", "INPUT=missing.txt"), "missing.txt: no such file or folder"),
         (("predict", "APP=dnaa", "INPUT=x"), "no application 'dnaa'"),
         (("predict",), "predict needs APP= and INPUT="),
+        (("promote",), "promote needs APP=: make promote APP=dna"),
+        (("promote", f"APP={APP}", "VERSION=one"), "VERSION=one is not a number"),
+        (("promote", f"APP={APP}", "VERSION=99"), "has no version 99; VERSION= one of 1"),
         (("predict", f"APP={APP}"), "predict needs INPUT=: make predict"),
         (("sweep", f"APP={APP}", "KEY=train.epochs"), "sweep needs VALUES=: make sweep APP="),
         (("sweep", f"APP={APP}", "KEY=a.b", "VALUES=1", "SEED=1"), "did you mean 'SEEDS'?"),

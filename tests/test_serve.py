@@ -19,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from seqapps import app as contract
+from seqapps.receipts import write_json
 from tests.test_served import JSON
 
 pytestmark = pytest.mark.slow
@@ -388,6 +389,24 @@ def test_a_swap_drops_no_request_and_a_broken_version_is_refused(repository, exp
     values = [answer["predictions"][0] for _, answer in seen]
     assert set(values) == {3, 5} and values[-1] == 5
     assert running.stop() == 0
+
+
+def test_the_server_follows_the_champion_there_and_back(repository, export, tmp_path):
+    shutil.copytree(export, tmp_path / "export")
+
+    def crown(number):
+        write_json(tmp_path / "export/champion.json", {"version": number, "history": []})
+
+    crown(1)
+    running = Server(repository, {"times": tmp_path / "export"})
+    body = {"instances": [1]}
+    assert running.predict("times", body) == (200, {"predictions": [2]})
+    crown(2)
+    running.wait(lambda: running.predict("times", body) == (200, {"predictions": [3]}))
+    crown(1)
+    running.wait(lambda: running.predict("times", body) == (200, {"predictions": [2]}))
+    assert running.ask("POST", "/v1/models/times/versions/2:predict", body)[0] == 200
+    running.stop()
 
 
 def test_sigterm_answers_what_has_come_and_then_ends(repository, tmp_path):

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from seqapps import stages, tracking
+from seqapps import champion, stages, tracking
 from seqapps.app import STAGES
 from tests.toy import APP
 
@@ -59,6 +59,9 @@ def test_one_call_of_make_is_one_run_with_a_child_per_stage(store):
     figures = [f.path for f in client.list_artifacts(parent.info.run_id, "figures")]
     assert figures == ["figures/learning_curves.png"]
     assert (store / "mlruns/artifacts").is_dir()
+    [version] = client.search_model_versions("name = 'toy'")
+    assert version.tags["seqapps.version"] == "1" and version.run_id == found["export"].info.run_id
+    assert [f"models:/{one.model_id}" for one in parent.outputs.model_outputs] == [version.source]
 
 
 def test_samples_are_artifacts_of_the_run(store, monkeypatch):
@@ -124,3 +127,35 @@ def test_a_run_that_could_not_be_logged_whole_is_not_left_running(store, monkeyp
     stages.run(APP, "ingest", "smoke", root=store)
     assert "not logged to MLflow (ValueError: name refused)" in capsys.readouterr().out
     assert {run.info.status for run in runs(store)[0].values()} == {"FAILED"}
+
+
+def test_the_registered_model_answers_as_the_export_and_the_alias_follows_the_champion(
+    store, monkeypatch, capsys
+):
+    run_all(store, "train.epochs=2")
+    stages.run(APP, "export", "smoke", overrides=["train.epochs=2"], force=True, root=store)
+    exported = store / "data/toy/smoke/export"
+    mlflow = tracking._mlflow(store)
+    client = mlflow.MlflowClient()
+
+    def alias():
+        found = client.get_model_version_by_alias("toy", "champion-smoke")
+        return found.tags["seqapps.version"]
+
+    champion.promote(APP, exported, 2, force=True)
+    tracking.mirror(APP, "smoke", exported, store)
+    assert alias() == "2"
+    champion.promote(APP, exported, 1, force=True)
+    own = os.environ["MLFLOW_TRACKING_URI"]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    tracking.mirror(APP, "smoke", exported, store)
+    assert "not told to MLflow" in capsys.readouterr().out
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", own)
+    stages.run(APP, "export", "smoke", overrides=["train.epochs=2"], root=store)
+    assert alias() == "1"
+    asked = json.loads((exported / "example_request.json").read_text())["instances"]
+    wanted = json.loads((exported / "example_response.json").read_text())["predictions"]
+    answer = mlflow.pyfunc.load_model("models:/toy@champion-smoke").predict(asked)
+    assert [row["mean"] if isinstance(row, dict) else row for row in answer] == pytest.approx(
+        wanted
+    )
