@@ -203,7 +203,7 @@ def _predict(words: list[str], root: Path) -> int:
 def _crown(what: str, words: list[str], root: Path) -> int:
     given = _given(words)
     if not given.get("app"):
-        raise UserError(f"{what} needs APP=: make {what} APP=dna")
+        raise UserError(f"{what} needs APP=: make {what} APP={contract.names()[0]}")
     app, profile = contract.load(given["app"]), given.get("profile", "full")
     if not (given.get("version") or "1").isdecimal():
         raise UserError(f"VERSION={given['version']} is not a number")
