@@ -4,6 +4,7 @@ MLflow copies this file into the model, beside the SavedModel and the few module
 registered model answers without this project. With `tracking` the only module that knows MLflow.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,25 @@ import pandas as pd
 
 from seqapps import served, wire
 
+# MLflow would make a schema of them, and refuse a table or a dict; the model checks its input.
+warnings.filterwarnings("ignore", ".*type hints")
+
 
 class Registered(mlflow.pyfunc.PythonModel):
-    """An exported SavedModel as MLflow's `pyfunc`; `params={"signature_name": ...}` picks one."""
+    """The endpoint `serving_default` of an exported SavedModel as MLflow's `pyfunc`."""
 
     def load_context(self, context: Any) -> None:
         """Loads the SavedModel."""
         self.model = served.SavedModel(Path(context.artifacts["model"]))
 
-    # MLflow would take type hints of `predict` for a schema; the model checks what it is sent.
     def predict(self, context, model_input, params=None):
         """The answers, a row for each row sent: columns as a dict or a table, or a list of rows.
 
         Raises:
             BadRequest: the input does not fit the endpoint.
         """
-        del context
-        endpoint = self.model.endpoint((params or {}).get("signature_name"))
+        del context, params
+        endpoint = self.model.endpoint(None)
         if isinstance(model_input, pd.DataFrame):
             columns = {str(name): list(values) for name, values in model_input.items()}
         elif isinstance(model_input, dict):

@@ -8,7 +8,6 @@ these functions MLflow.
 import hashlib
 import shutil
 import tempfile
-import warnings
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
@@ -34,8 +33,7 @@ def registered(mlflow: Any, app: App, profile: str, folder: Path) -> Any:
     found = client.search_model_versions(f"name = '{app.name}' and {wanted}")
     if found:
         return max(found, key=lambda one: int(one.version))
-    with tempfile.TemporaryDirectory() as place, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", ".*type hints")  # they would refuse a table or a dict
+    with tempfile.TemporaryDirectory() as place:
         code = Path(place) / "seqapps"
         code.mkdir()
         for name in CARRIED:
