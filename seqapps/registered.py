@@ -4,7 +4,6 @@ MLflow copies this file into the model, beside the SavedModel and the few module
 registered model answers without this project. With `tracking` the only module that knows MLflow.
 """
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,6 @@ import pandas as pd
 
 from seqapps import served, wire
 
-# MLflow would make a schema of them, and refuse a table or a dict; the model checks its input.
-warnings.filterwarnings("ignore", ".*type hints")
-
 
 class Registered(mlflow.pyfunc.PythonModel):
     """The endpoint `serving_default` of an exported SavedModel as MLflow's `pyfunc`."""
@@ -25,6 +21,7 @@ class Registered(mlflow.pyfunc.PythonModel):
         """Loads the SavedModel."""
         self.model = served.SavedModel(Path(context.artifacts["model"]))
 
+    # Of type hints MLflow would make a schema, and refuse a table or a dict.
     def predict(self, context, model_input, params=None):
         """The answers, a row for each row sent: columns as a dict or a table, or a list of rows.
 
