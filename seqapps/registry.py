@@ -6,6 +6,7 @@ these functions MLflow.
 """
 
 import hashlib
+import re
 import shutil
 import tempfile
 from importlib.metadata import version as installed
@@ -57,7 +58,7 @@ def crown(mlflow: Any, app: App, profile: str, exported: Path) -> None:
     number = served.champion_number(exported)
     if number is not None:
         version = registered(mlflow, app, profile, exported / "model" / str(number))
-        alias = "champion" if profile == "full" else f"champion-{profile}"
+        alias = "champion" if profile == "full" else re.sub(r"[^\w-]", "-", f"champion-{profile}")
         mlflow.MlflowClient().set_registered_model_alias(app.name, alias, version.version)
 
 
