@@ -221,9 +221,5 @@ def _crown(what: str, words: list[str], root: Path) -> int:
     return 0
 
 
-def _given(words: list[str]) -> dict[str, str]:
-    return {name.lower(): value for name, _, value in (word.partition("=") for word in words)}
-
-
 if __name__ == "__main__":
     sys.exit(main())
