@@ -1,4 +1,4 @@
-"""The command line: `python -m seqapps <app> <stage>`, and the words in `COMMANDS`.
+"""The command line: `python -m seqapps <app> <stage>`, and the words in `COMMANDS` and `WORDED`.
 
 Nothing heavy is imported until a stage needs it. A mistake of the user's ends with one sentence
 and exit code 2; a defect of ours with one sentence and a file that holds the traceback.
@@ -9,12 +9,12 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 from seqapps import app as contract
 from seqapps.app import STAGES, UserError, nearest
 
-COMMANDS = ("status", "predict", "sweep", "tune", "compare", "promote", "rollback")
-COMMANDS += ("report", "ui", "demo")
+COMMANDS = ("status", "report", "ui", "demo")
 EVERYWHERE = ("extra", "seqapps_pipeline")
 """Variables of Make's that a command may be given and has no use for."""
 UI_PORT, DEMO_PORT = 5000, 7860
@@ -41,16 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(words: list[str], root: Path) -> int:
-    if words and words[0] == "predict":
-        return _predict(words[1:], root)
-    if words and words[0] == "sweep":
-        return _sweep(words[1:], root)
-    if words and words[0] == "tune":
-        return _tune(words[1:], root)
-    if words and words[0] == "compare":
-        return _compare(words[1:], root)
-    if words and words[0] in ("promote", "rollback"):
-        return _crown(words[0], words[1:], root)
+    if words and words[0] in WORDED:
+        given = {name.lower(): value for name, _, value in (w.partition("=") for w in words[1:])}
+        return WORDED[words[0]](given, root)
     options = _parser().parse_args(words)
     if options.what == "status":
         return _status(options, root)
@@ -62,9 +55,9 @@ def _run(words: list[str], root: Path) -> int:
         print(f"report: {options.profile}: {', '.join(pages) or 'no page has its marks'}")
         return 0
     if options.what == "ui":
-        from seqapps import tracking
+        from seqapps import store
 
-        return tracking.ui(root, options.port or UI_PORT)
+        return store.ui(root, options.port or UI_PORT)
     if options.what == "demo":
         from seqapps import demo
 
@@ -92,9 +85,9 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m seqapps",
         description="Brings one stage of one application up to date, or shows what there is.",
         epilog=f"applications: {', '.join(contract.names())}; stages: {', '.join(STAGES)}; "
-        "from predict to rollback, commands take KEY=VALUE words: predict APP=dna INPUT=sites.fa",
+        f"{', '.join(WORDED)} take KEY=VALUE words: predict APP=dna INPUT=sites.fa",
     )
-    parser.add_argument("what", help=f"an application, or one of {', '.join(COMMANDS)}")
+    parser.add_argument("what", help=f"an application, or one of {', '.join([*COMMANDS, *WORDED])}")
     parser.add_argument("stage", nargs="?", help="of the application")
     parser.add_argument("--profile", default="full", help="pipelines/<app>/<profile>.toml")
     parser.add_argument("--set", default="", help="'table.key=value ...', wins over the profile")
@@ -114,10 +107,6 @@ def _status(options: argparse.Namespace, root: Path) -> int:
     return 0
 
 
-def _given(words: list[str]) -> dict[str, str]:
-    return {name.lower(): value for name, _, value in (word.partition("=") for word in words)}
-
-
 def _only(command: str, given: dict[str, str], needed: tuple[str, ...], *more: str) -> None:
     example = " ".join(f"{name.upper()}=" for name in needed)
     for name in needed:
@@ -131,8 +120,7 @@ def _only(command: str, given: dict[str, str], needed: tuple[str, ...], *more: s
             )
 
 
-def _sweep(words: list[str], root: Path) -> int:
-    given = _given(words)
+def _sweep(given: dict[str, str], root: Path) -> int:
     _only("sweep", given, ("app", "key", "values"), "seeds", "profile", "set")
     app = contract.load(given["app"])
     from seqapps import sweep
@@ -150,8 +138,7 @@ def _sweep(words: list[str], root: Path) -> int:
     return 0
 
 
-def _tune(words: list[str], root: Path) -> int:
-    given = _given(words)
+def _tune(given: dict[str, str], root: Path) -> int:
     _only("tune", given, ("app", "trials"), "profile", "set", "jobs")
     for name in ("trials", "jobs"):
         if not given.get(name, "1").isdecimal() or int(given.get(name, "1")) < 1:
@@ -166,8 +153,7 @@ def _tune(words: list[str], root: Path) -> int:
     return 0
 
 
-def _compare(words: list[str], root: Path) -> int:
-    given = _given(words)
+def _compare(given: dict[str, str], root: Path) -> int:
     _only("compare", given, ("app",), "runs")
     app = contract.load(given["app"])
     from seqapps import compare
@@ -177,8 +163,7 @@ def _compare(words: list[str], root: Path) -> int:
     return 0
 
 
-def _predict(words: list[str], root: Path) -> int:
-    given = _given(words)
+def _predict(given: dict[str, str], root: Path) -> int:
     if not given.get("app"):
         raise UserError("predict needs APP= and INPUT=: make predict APP=dna INPUT=sites.fa")
     app = contract.load(given["app"])
@@ -200,25 +185,40 @@ def _predict(words: list[str], root: Path) -> int:
     return 0
 
 
-def _crown(what: str, words: list[str], root: Path) -> int:
-    given = _given(words)
+def _promote(given: dict[str, str], root: Path) -> int:
+    version, force = given.get("version") or "", bool(given.get("force"))
+    if version and not version.isdecimal():
+        raise UserError(f"VERSION={version} is not a number")
+    number = int(version) if version else None
+    return _crown("promote", given, root, force=force, version=number)
+
+
+def _rollback(given: dict[str, str], root: Path) -> int:
+    return _crown("rollback", given, root)
+
+
+def _crown(what: str, given: dict[str, str], root: Path, **options: Any) -> int:
     if not given.get("app"):
         raise UserError(f"{what} needs APP=: make {what} APP={contract.names()[0]}")
     app, profile = contract.load(given["app"]), given.get("profile", "full")
-    if not (given.get("version") or "1").isdecimal():
-        raise UserError(f"VERSION={given['version']} is not a number")
     from seqapps import champion, receipts, tracking
 
     exported = root / "data" / app.name / profile / "export"
     with receipts.locked(exported):
-        if what == "promote":
-            version = int(given["version"]) if given.get("version") else None
-            said = champion.promote(app, exported, version, force=bool(given.get("force")))
-        else:
-            said = champion.rollback(app, exported)
-        print(said, flush=True)
+        print(getattr(champion, what)(app, exported, **options), flush=True)
         tracking.mirror(app, profile, exported, root)
     return 0
+
+
+WORDED = {
+    "predict": _predict,
+    "sweep": _sweep,
+    "tune": _tune,
+    "compare": _compare,
+    "promote": _promote,
+    "rollback": _rollback,
+}
+"""Commands that take KEY=VALUE words, as Make's variables are written."""
 
 
 if __name__ == "__main__":

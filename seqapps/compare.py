@@ -6,7 +6,7 @@ Read from MLflow, because the files of a profile hold only its last run.
 from pathlib import Path
 from typing import Any
 
-from seqapps import report, tracking
+from seqapps import report, store
 from seqapps.app import App, UserError, nearest
 
 LATEST = 5
@@ -28,7 +28,7 @@ def table(app: App, names: list[str], *, root: Path) -> str:
     Raises:
         UserError: fewer than two runs, or a name that fits none.
     """
-    client, experiment = tracking.client(root, app)
+    client, experiment = store.client(root, app)
     found = client.search_runs([experiment], max_results=COMPARED)  # the newest first
     judged = [run for run in found if _is_judged(app, run)]
     chosen = [_named(name, judged) for name in names] or _pipelines(judged)[:LATEST]

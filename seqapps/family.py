@@ -7,7 +7,7 @@ server was down, adds what is missing and nothing twice.
 from pathlib import Path
 from typing import Any
 
-from seqapps import tracking
+from seqapps import store, tracking
 from seqapps.app import App
 
 DIGEST = "seqapps.digest"
@@ -60,7 +60,7 @@ class Family:
             client.set_terminated(run_id)
 
         if self.run_id:
-            self._try(lambda: log(*tracking.client(self.root, self.app)))
+            self._try(lambda: log(*store.client(self.root, self.app)))
 
     def close(self, status: str, metrics: dict[str, float], files: list[Path]) -> None:
         """Puts the table and figure of all members into the parent, which ends."""
@@ -72,7 +72,7 @@ class Family:
             client.set_terminated(self.run_id, status)
 
         if self.run_id:
-            self._try(lambda: log(tracking.client(self.root, self.app)[0]))
+            self._try(lambda: log(store.client(self.root, self.app)[0]))
         if self.problem:
             print(
                 f"{self.app.name}: not logged to MLflow ({self.problem}); the same command logs "
@@ -81,7 +81,7 @@ class Family:
             )
 
     def _open(self, name: str, digest: str, params: dict[str, Any]) -> None:
-        client, experiment = tracking.client(self.root, self.app)
+        client, experiment = store.client(self.root, self.app)
         found = self._found(f"tags.`{DIGEST}` = '{digest}' and tags.`seqapps.level` = 'family'")
         if found:
             self.run_id = found[0].info.run_id
@@ -92,7 +92,7 @@ class Family:
         self._fill(client, self.run_id, params, {}, [])
 
     def _found(self, where: str) -> list[Any]:
-        client, experiment = tracking.client(self.root, self.app)
+        client, experiment = store.client(self.root, self.app)
         return client.search_runs([experiment], where, max_results=1000)
 
     def _fill(self, client: Any, run_id: Any, params: Any, metrics: Any, files: Any) -> None:
@@ -110,4 +110,4 @@ class Family:
         try:
             action()
         except Exception as error:  # whatever MLflow raises must not cost a training
-            self.problem = self.problem or tracking.sentence(error)
+            self.problem = self.problem or store.sentence(error)

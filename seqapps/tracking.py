@@ -1,4 +1,4 @@
-"""MLflow, and nothing else in seqapps imports it (but for `registered`, which MLflow runs).
+"""What stages tell MLflow.
 
 Each application has an experiment; each call of Make that does work is a parent run with a child
 per stage. Tracking never stops the work: a stage's files hold all that is logged, so what could
@@ -6,18 +6,15 @@ not be logged (the server was down) is said and logged from those files at the n
 `tracked.json` in a stage's folder marks what has been logged.
 """
 
-import contextlib
 import json
-import logging
 import os
-import signal
 import subprocess
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from seqapps import registry, served
+from seqapps import registry, served, store
 from seqapps import report as files
 from seqapps.app import App
 from seqapps.receipts import read, write_json
@@ -62,7 +59,9 @@ class StageRun:
         """Logs one epoch's metrics while training goes on."""
         del fold
         if self.run_id and not self.problem:
-            self._try(lambda: _mlflow(self.root).log_metrics(values, epoch, run_id=self.run_id))
+            self._try(
+                lambda: store.mlflow(self.root).log_metrics(values, epoch, run_id=self.run_id)
+            )
             self.seen_epochs = epoch
 
     def finish(self, folder: Path, params: dict[str, Any]) -> None:
@@ -83,8 +82,8 @@ class StageRun:
             self._try(lambda: self._close("FAILED"))
 
     def _open(self) -> None:
-        mlflow = _mlflow(self.root)
-        experiment = _experiment(mlflow, self.app.name, self.root)
+        mlflow = store.mlflow(self.root)
+        experiment = store.experiment(mlflow, self.app.name, self.root)
         pipeline = os.environ.setdefault(PIPELINE, uuid.uuid4().hex[:8])
         found = mlflow.search_runs(
             [experiment],
@@ -114,7 +113,7 @@ class StageRun:
         self.parent_id, self.run_id = parent_run.info.run_id, child.info.run_id
 
     def _log(self, folder: Path, params: dict[str, Any]) -> None:
-        mlflow = _mlflow(self.root)
+        mlflow = store.mlflow(self.root)
         client = mlflow.MlflowClient()
         receipt = read(folder)
         assert receipt and self.run_id
@@ -134,7 +133,7 @@ class StageRun:
         write_json(folder / MARK, mark)
 
     def _close(self, status: str) -> None:
-        mlflow = _mlflow(self.root)
+        mlflow = store.mlflow(self.root)
         mlflow.end_run(status)
         mlflow.end_run(status)
 
@@ -142,7 +141,7 @@ class StageRun:
         try:
             action()
         except Exception as error:  # whatever MLflow raises must not cost a training
-            self.problem = self.problem or sentence(error)
+            self.problem = self.problem or store.sentence(error)
 
 
 def catch_up(app: App, profile: str, stage: str, folder: Path, params: Any, root: Path) -> None:
@@ -165,64 +164,14 @@ def mirror(app: App, profile: str, folder: Path, root: Path) -> None:
     if mark is None or number is None or mark.get("champion") == number:
         return  # an export that has not been logged at all is mirrored when it is
     try:
-        mlflow = _mlflow(root)
-        mlflow.set_experiment(experiment_id=_experiment(mlflow, app.name, root))
+        mlflow = store.mlflow(root)
+        mlflow.set_experiment(experiment_id=store.experiment(mlflow, app.name, root))
         registry.crown(mlflow, app, profile, folder)
     except Exception as error:  # as with a stage's run: it must not cost the user's work
-        said = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+        said = store.sentence(error)
         print(f"{app.name}: not told to MLflow ({said}); the next make {app.name} does", flush=True)
     else:
         write_json(folder / MARK, mark | {"champion": number})
-
-
-def uri(root: Path) -> str:
-    """The tracking store: `MLFLOW_TRACKING_URI` if set, else `mlruns/mlflow.db`."""
-    default = f"sqlite:///{(root / 'mlruns/mlflow.db').absolute()}"
-    return os.environ.get("MLFLOW_TRACKING_URI") or default
-
-
-def environment(root: Path) -> dict[str, str]:
-    """The environment MLflow runs in: no telemetry, a dead server is given up on in seconds."""
-    defaults = {
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "DO_NOT_TRACK": "true",
-        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
-        "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
-        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # eight processes the UI does not need
-        "GIT_PYTHON_REFRESH": "quiet",
-    }
-    return defaults | dict(os.environ) | {"MLFLOW_TRACKING_URI": uri(root)}
-
-
-def client(root: Path, app: App) -> tuple[Any, str]:
-    """MLflow's client and the application's experiment."""
-    mlflow = _mlflow(root)
-    return mlflow.MlflowClient(), _experiment(mlflow, app.name, root)
-
-
-def sentence(error: Exception) -> str:
-    """An exception of MLflow's in one line."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
-
-
-def ui(root: Path, port: int) -> int:
-    """Serves the MLflow UI on this machine only, until it is interrupted."""
-    import sys
-
-    print(f"MLflow UI on http://127.0.0.1:{port} (store: {uri(root)})", flush=True)
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", uri(root)]
-    # MLflow starts processes of its own; in a session together, they end together.
-    process = subprocess.Popen(command, env=environment(root), start_new_session=True)
-    try:
-        return process.wait()
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGTERM)
-        process.wait()
 
 
 def _log_ingest(mlflow: Any, run: StageRun, folder: Path) -> None:
@@ -301,30 +250,6 @@ LOG = {
     "evaluate": _log_evaluate,
     "export": _log_export,
 }
-
-
-def _mlflow(root: Path) -> Any:
-    os.environ.update(environment(root))
-    import mlflow
-    import mlflow.data.code_dataset_source
-    import mlflow.data.meta_dataset
-    import mlflow.entities
-    import mlflow.pyfunc
-
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    mlflow.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
-    return mlflow
-
-
-def _experiment(mlflow: Any, name: str, root: Path) -> str:
-    found = mlflow.get_experiment_by_name(name)
-    if found:
-        return found.experiment_id
-    own = uri(root).startswith("sqlite:")
-    (root / "mlruns").mkdir(exist_ok=True)
-    location = (root / "mlruns/artifacts").absolute().as_uri() if own else None
-    return mlflow.create_experiment(name, location)
 
 
 def _commit(root: Path) -> str:

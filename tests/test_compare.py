@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from seqapps import compare, tracking
+from seqapps import compare
+from seqapps import store as mlflow_store
 from seqapps.app import UserError
 from seqapps.family import Family
 from tests.toy import APP
@@ -19,7 +20,7 @@ def empty_store(tmp_path_factory):
     before = dict(os.environ)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     (root / "mlruns").mkdir()
-    tracking.client(root, APP)
+    mlflow_store.client(root, APP)
     yield root
     os.environ.clear()
     os.environ.update(before)
@@ -28,14 +29,14 @@ def empty_store(tmp_path_factory):
 @pytest.fixture
 def store(empty_store):
     """The store, emptied."""
-    client, experiment = tracking.client(empty_store, APP)
+    client, experiment = mlflow_store.client(empty_store, APP)
     for run in client.search_runs([experiment]):
         client.delete_run(run.info.run_id)
     return empty_store
 
 
 def judged(store, name, mse, *, level="pipeline", **params):
-    client, experiment = tracking.client(store, APP)
+    client, experiment = mlflow_store.client(store, APP)
     tags = {"seqapps.level": level, "mlflow.source.git.commit": "0123456789abcdef"}
     run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
     values = {"mse": mse, "mse.low95": mse - 1, "mse.high95": mse + 1}
@@ -96,7 +97,7 @@ def test_a_sweep_is_a_parent_run_with_its_table_and_a_child_per_member(store, tm
     family = family_of(store)
     child(family, "first", 2.0)
     family.close("FINISHED", {"4.mean": 2.0}, [tmp_path / "table.md"])
-    client, experiment = tracking.client(store, APP)
+    client, experiment = mlflow_store.client(store, APP)
     member, parent = client.search_runs([experiment])
     assert member.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert (member.data.params["train.units"], member.data.metrics["mse"]) == ("4", 2.0)
@@ -112,7 +113,7 @@ def test_a_sweep_that_goes_on_logs_nothing_twice_and_replaces_what_was_made_anew
         family = family_of(store)
         child(family, digest, loss)
         family.close("KILLED", {}, [])
-    client, experiment = tracking.client(store, APP)
+    client, experiment = mlflow_store.client(store, APP)
     member, parent = client.search_runs([experiment])
     assert member.data.metrics["loss"] == 1.0
     assert (parent.info.status, parent.data.params["key"]) == ("KILLED", "train.units")
