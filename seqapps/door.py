@@ -59,8 +59,9 @@ class Door:
             limit = f"the body is larger than {self.limits.body_bytes} bytes"
             return await _refuse(send, 413, f"{limit}; send fewer rows at a time")
         found = VERSION_ROUTE.fullmatch(scope["path"])
+        # Always set: a connection whose reading was paused hands its context on to later requests.
+        asked_version.set(found[2] if found else None)
         if found:
-            asked_version.set(found[2])
             path = found[1] + found[3]
             scope = scope | {"path": path, "raw_path": path.encode()}
         await self.app(scope, _replay(body, receive), send)

@@ -58,6 +58,8 @@ class Endpoint:
             answer = self.function(**given)
         except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
             raise BadRequest(f"the model refuses these values: {_reason(error)}") from None
+        except UnicodeDecodeError:  # TensorFlow's own sentence quotes the bytes it was sent
+            raise BadRequest("the model refuses these values: bytes it cannot read") from None
         return {name: tensor.numpy() for name, tensor in answer.items()}
 
 

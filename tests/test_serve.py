@@ -234,6 +234,25 @@ def test_rows_columns_signatures_and_versions_are_those_of_tensorflow_serving(se
     assert server.predict("times", b'{"instances": [1]}', **form)[0] == 200
 
 
+def test_a_connection_forgets_the_version_that_was_asked_for(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+
+    def ask(path):
+        # A body that fills the server's buffer pauses its reading, and what reads on after that
+        # does so on behalf of the request before.
+        body = b'{"instances": [1]}' + b" " * 90_000
+        connection.request("POST", path, body, {"content-type": "application/json"})
+        return json.loads(connection.getresponse().read())["predictions"]
+
+    assert ask("/v1/models/times/versions/1:predict") == [2]
+    assert ask("/v1/models/times:predict") == [3]
+    connection.close()
+
+
+NO_WAVE = base64.b64encode(b"RIFF\x24\0\0\0WAVE" + b"\xff\xfe\xf1\xf2" * 9).decode()
+"""TensorFlow's sentence about it quotes bytes that are no text."""
+
+
 def test_the_metadata_name_inputs_outputs_and_versions(server):
     assert server.ask("GET", "/v2/models/times")[1] == {
         "name": "times",
@@ -266,6 +285,12 @@ def test_the_metadata_name_inputs_outputs_and_versions(server):
             {"signature_name": "heard", "instances": [{"b64": "AAAA"}]},
             400,
             "the model refuses these values",
+        ),
+        (
+            "/v1/models/times:predict",
+            {"signature_name": "heard", "instances": [{"b64": NO_WAVE}]},
+            400,
+            "bytes it cannot read",
         ),
         (
             "/v2/models/times/infer",
