@@ -59,7 +59,7 @@ class Door:
             limit = f"the body is larger than {self.limits.body_bytes} bytes"
             return await _refuse(send, 413, f"{limit}; send fewer rows at a time")
         found = VERSION_ROUTE.fullmatch(scope["path"])
-        # Always set: a connection whose reading was paused hands its context on to later requests.
+        # Always set: a request that came before its turn runs in the context of the one before it.
         asked_version.set(found[2] if found else None)
         if found:
             path = found[1] + found[3]
