@@ -154,12 +154,12 @@ def _tune(given: dict[str, str], root: Path) -> int:
 
 
 def _compare(given: dict[str, str], root: Path) -> int:
-    _only("compare", given, ("app",), "runs")
+    _only("compare", given, ("app",), "runs", "profile")
     app = contract.load(given["app"])
     from seqapps import compare
 
     names = [name for name in given.get("runs", "").replace(",", " ").split() if name]
-    print(compare.table(app, names, root=root))
+    print(compare.table(app, names, profile=given.get("profile", ""), root=root))
     return 0
 
 

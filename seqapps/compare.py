@@ -14,7 +14,7 @@ COMPARED = 1000
 """How many runs back a name in RUNS is looked for."""
 
 
-def table(app: App, names: list[str], *, root: Path) -> str:
+def table(app: App, names: list[str], *, profile: str = "", root: Path) -> str:
     """A Markdown table with a column per run, oldest first.
 
     Rows: the headline with its interval, its baselines and controls; then the commit, the data's
@@ -23,6 +23,7 @@ def table(app: App, names: list[str], *, root: Path) -> str:
     Args:
         app: the application.
         names: names of runs, or parts of names or ids; empty: the last few judged runs.
+        profile: only its runs; empty: those of all profiles.
         root: the project's folder.
 
     Raises:
@@ -31,6 +32,8 @@ def table(app: App, names: list[str], *, root: Path) -> str:
     client, experiment = store.client(root, app)
     found = client.search_runs([experiment], max_results=COMPARED)  # the newest first
     judged = [run for run in found if _is_judged(app, run)]
+    if profile:
+        judged = [run for run in judged if run.data.tags.get("seqapps.profile") == profile]
     chosen = [_named(name, judged) for name in names] or _pipelines(judged)[:LATEST]
     if len(chosen) < 2:
         way_out = "name another in RUNS" if len(judged) > 1 else f"make {app.name} SET= makes one"

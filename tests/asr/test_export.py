@@ -13,6 +13,7 @@ from tests.asr.conftest import noisy
 
 @pytest.fixture(scope="module")
 def exported(fitted, small, tmp_path_factory):
+    tf.keras.utils.set_random_seed(1)
     network = model.build(small, fitted)
     # An untrained head hears next to nothing: make it speak its mind.
     network.head.kernel.assign(network.head.kernel * 12)
