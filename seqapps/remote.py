@@ -96,7 +96,7 @@ def running(root: Path, exports: dict[str, Path], port: int) -> Iterator[Server]
     print(f"starting a server for {', '.join(exports)}", flush=True)
     words = [f"{name}={folder}" for name, folder in exports.items()]
     command = [str(root / PYTHON), "-m", "seqapps.serve", *words]
-    process = subprocess.Popen([*command, "--port", str(port), "--grpc-port", "0"], cwd=root)
+    process = subprocess.Popen([*command, "--port", str(port), "--no-grpc"], cwd=root)
     try:
         _wait(server, process)
         yield server

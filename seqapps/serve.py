@@ -12,6 +12,7 @@ import asyncio
 import logging
 import os
 import signal
+import socket
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -44,7 +45,10 @@ APPLICATION = "kserve.model_server:app"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a server listens (`grpc_port` None: no gRPC), and the bearer token it asks for."""
+    """Where a server listens, and the bearer token it asks for.
+
+    Port 0 is any free one; `grpc_port` None is no gRPC.
+    """
 
     host: str
     port: int
@@ -99,6 +103,19 @@ class NoLoading(ModelRepositoryExtension):
         raise InvalidInput(f"{model_name}: a version goes when its folder goes")
 
 
+class Rest(RESTServer):
+    """KServe's REST server on a socket that listens already."""
+
+    def __init__(self, *args: Any, listening: socket.socket, **named: Any):
+        super().__init__(*args, listening.getsockname()[1], **named)
+        self.listening = listening
+
+    async def start(self) -> None:
+        """Serves until a signal comes."""
+        self.create_application()
+        await self._server.serve(sockets=[self.listening])
+
+
 class Servicer(InferenceServicer):
     """KServe's V2 gRPC service; a request that cannot be decoded is the client's mistake."""
 
@@ -124,6 +141,7 @@ def serve(models: dict[str, Path], place: Place, limits: Limits) -> None:
 
     Raises:
         FileNotFoundError: a folder holds no version that can be served.
+        OSError: a port is taken.
     """
     pool = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="model")
     registry = kserve.ModelRepository()
@@ -154,30 +172,45 @@ async def _serve(registry: Any, watched: list[Versions], place: Place, limits: L
     app.add_exception_handler(RequestValidationError, _not_the_protocol)
     app.add_middleware(Door, token=place.token, limits=limits)
     plane, extension = Decoding(model_registry=registry), NoLoading(registry)
-    rest = RESTServer(APPLICATION, plane, extension, place.port, grace_period=DRAIN_SECONDS)
-    rest.config.host = place.host
-    remote = None
+    # Both listen before either serves: a port that is taken ends the server with a sentence.
+    listening = _listening(place.host, place.port)
+    rest = Rest(APPLICATION, plane, extension, listening=listening, grace_period=DRAIN_SECONDS)
+    remote, remote_port = None, "off"
     if place.grpc_port is not None:
         remote = _remote(plane, extension, place.token, limits)
-        address = f"{place.host}:{place.grpc_port}"
-        if not remote.add_insecure_port(address):
-            raise OSError(f"{address} cannot be listened on")
+        try:
+            remote_port = remote.add_insecure_port(f"{place.host}:{place.grpc_port}")
+        except RuntimeError:
+            raise _taken(place.host, place.grpc_port, "GRPC_PORT") from None
         await remote.start()
     # The REST server listens to the signals itself, and sends them on when it has drained.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     names = ", ".join(f"{v.name} {v.version(None).number}" for v in watched)
-    at = f"http://{place.host}:{place.port} (gRPC {place.grpc_port or 'off'})"
+    at = f"http://{place.host}:{listening.getsockname()[1]} (gRPC {remote_port})"
     print(f"serving {names} at {at}", flush=True)
     await rest.start()
     if remote:
         await remote.stop(DRAIN_SECONDS)
 
 
+def _listening(host: str, port: int) -> socket.socket:
+    kind, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    try:
+        return socket.create_server(address, family=kind, backlog=2048)
+    except OSError:
+        raise _taken(host, port, "PORT") from None
+
+
+def _taken(host: str, port: int, name: str) -> OSError:
+    return OSError(f"{host}:{port} cannot be listened on; give another {name}=")
+
+
 def _remote(plane: Any, extension: Any, token: str | None, limits: Limits) -> Any:
     guards = (*((Token(token),) if token else ()), ExceptionToStatusInterceptor())
-    sizes = [(f"grpc.max_{way}_message_length", limits.body_bytes) for way in ("send", "receive")]
-    server = grpc.aio.server(interceptors=guards, options=sizes)
+    options = [(f"grpc.max_{way}_message_length", limits.body_bytes) for way in ("send", "receive")]
+    options.append(("grpc.so_reuseport", 0))  # else two servers share a port, and each other's work
+    server = grpc.aio.server(interceptors=guards, options=options)
     rpc.add_GRPCInferenceServiceServicer_to_server(Servicer(plane, extension), server)
     return server
 
@@ -207,8 +240,9 @@ def _arguments(words: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="seqapps.serve", allow_abbrev=False)
     parser.add_argument("models", nargs="+", metavar="NAME=EXPORT_FOLDER")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8080)
-    parser.add_argument("--grpc-port", type=int, default=8081, help="0: no gRPC")
+    parser.add_argument("--port", type=int, default=8080, help="0: any that is free")
+    parser.add_argument("--grpc-port", type=int, default=8081, help="0: any that is free")
+    parser.add_argument("--no-grpc", action="store_true")
     parser.add_argument("--body-mb", type=float, default=16.0, help="largest body")
     parser.add_argument("--rows", type=int, default=1024, help="most rows in a request")
     parser.add_argument("--seconds", type=float, default=60.0, help="longest answer")
@@ -222,7 +256,7 @@ def main(words: list[str]) -> int:
     _quiet()
     models = {name: Path(folder) for name, _, folder in (m.partition("=") for m in given.models)}
     token = os.environ.get("SEQAPPS_TOKEN") or None
-    place = Place(given.host, given.port, given.grpc_port or None, token)
+    place = Place(given.host, given.port, None if given.no_grpc else given.grpc_port, token)
     try:
         serve(models, place, Limits(int(given.body_mb * 1e6), given.rows, given.seconds))
     except (OSError, ValueError) as error:

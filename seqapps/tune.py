@@ -2,7 +2,7 @@
 
 The profile's table `[tune]` says what is searched. Each trial is a variant of the profile (see
 `config`) that is trained, never evaluated: what is sought is the best monitor on validation. The
-study lies in `tune/study.db` of the profile; trials that were stopped are tried again, from their
+study lies in `tune/study.log` of the profile; trials that were stopped are tried again, from their
 last checkpoint.
 """
 
@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from seqapps import app as contract
@@ -186,13 +188,18 @@ def _study(searched: Plan) -> optuna.Study:
     }
     direction = {"min": "minimize", "max": "maximize"}[searched.params.train.monitor_direction]
     return optuna.create_study(
-        storage=f"sqlite:///{searched.folder.absolute() / 'study.db'}",
+        storage=_storage(searched),
         study_name=receipts.key(parts | {"space": ranges})[:16],
         direction=direction,
         sampler=optuna.samplers.TPESampler(),
         pruner=optuna.pruners.MedianPruner(),
         load_if_exists=True,
     )
+
+
+def _storage(searched: Plan) -> JournalStorage:
+    # A journal, for several processes write to it.
+    return JournalStorage(JournalFileBackend(str(searched.folder.absolute() / "study.log")))
 
 
 def _requeue(study: optuna.Study) -> None:
@@ -219,7 +226,8 @@ def _search(searched: Plan, trials: int) -> None:
 def _in_processes(searched: Plan, trials: int, jobs: int) -> None:
     own = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     context = multiprocessing.get_context("spawn")
-    words = (searched.app.package, searched.profile, trials, searched.root)
+    said = context.SimpleQueue()
+    words = (searched.app.package, searched.profile, trials, searched.root, said)
     os.environ.update(own)
     running = [context.Process(target=_in_process, args=words) for _ in range(jobs)]
     try:
@@ -232,15 +240,19 @@ def _in_processes(searched: Plan, trials: int, jobs: int) -> None:
             process.terminate()
             process.join()
     if any(process.exitcode for process in running):
-        raise UserError(f"{searched.app.name} tune: a process ended early; its words are above")
+        reason = "it was killed" if said.empty() else said.get()
+        raise UserError(f"{searched.app.name} tune: a process ended early: {reason}")
 
 
-def _in_process(package: str, profile: str, trials: int, root: Path) -> None:
+def _in_process(package: str, profile: str, trials: int, root: Path, said: Any) -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         _search(plan(contract.at(package), profile, words=[], root=root), trials)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except Exception as error:
+        said.put(str(error) if isinstance(error, UserError) else contract.defect(error, root))
+        raise SystemExit(1) from None
 
 
 def _conclude(searched: Plan, study: optuna.Study) -> str:

@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -36,10 +37,10 @@ class Server:
 
     def __init__(self, repository, models, *options, token=None):
         self.python = str(repository / ".venv-serve/bin/python")
-        self.repository, self.port, self.rpc = repository, free_port(), free_port()
+        self.repository = repository
         own = {"SEQAPPS_TOKEN": token or "", "PYTHONPATH": str(repository)}
         words = [f"{name}={folder}" for name, folder in models.items()]
-        ports = ["--port", str(self.port), "--grpc-port", str(self.rpc)]
+        ports = ["--port", "0", "--grpc-port", "0"]
         self.process = subprocess.Popen(
             [self.python, "-m", "seqapps.serve", *words, *ports, *options],
             env=os.environ | own,
@@ -50,8 +51,15 @@ class Server:
         self.said = []
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
-        self.wait(lambda: any("serving" in line for line in self.said))
-        self.wait(self._answers)
+        try:
+            self.wait(lambda: any("serving" in line for line in self.said))
+            [found] = re.findall(r"127.0.0.1:(\d+) \(gRPC (\d+)\)", "".join(self.said))
+            self.port, self.rpc = (int(port) for port in found)
+            self.wait(self._answers)
+        except BaseException:
+            self.process.kill()
+            self.stop()
+            raise
 
     def _listen(self):
         self.said += iter(self.process.stdout.readline, "")
@@ -454,6 +462,23 @@ def test_sigterm_answers_what_has_come_and_then_ends(repository, tmp_path):
     code = running.stop()
     client.join()
     assert answers == [(200, {"predictions": [8]})] and code == 0
+
+
+@pytest.mark.parametrize("name", ["port", "grpc-port"])
+def test_a_port_that_is_taken_ends_the_server_with_a_sentence(repository, export, name):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        ports = {"--port": "0", "--grpc-port": "0"} | {f"--{name}": port}
+        words = [word for pair in ports.items() for word in pair]
+        done = subprocess.run(
+            [repository / ".venv-serve/bin/python", "-m", "seqapps.serve", f"x={export}", *words],
+            cwd=repository,
+            capture_output=True,
+            text=True,
+        )
+    wanted = f"127.0.0.1:{port} cannot be listened on; give another {name.upper()}="
+    assert done.returncode == 2 and wanted.replace("-", "_") in done.stderr.replace("-", "_")
+    assert "Traceback" not in done.stderr
 
 
 def test_without_a_model_it_says_what_to_run(repository, tmp_path):

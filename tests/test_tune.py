@@ -2,7 +2,6 @@
 
 from types import SimpleNamespace
 
-import optuna
 import pytest
 
 from seqapps import app as contract
@@ -152,8 +151,14 @@ def test_a_study_trains_variants_and_leaves_the_profile_alone(ran, jobs):
     text = tune.run(plan, trials=2, jobs=jobs)
     assert "2 trials" in text or "3 trials" in text  # two processes may end at the same time
     assert {p: p.stat().st_mtime_ns for p in before} == before
-    study = optuna.load_study(
-        study_name=tune._study(plan).study_name, storage=f"sqlite:///{plan.folder / 'study.db'}"
-    )
-    for trial in study.trials:
+    for trial in tune._study(plan).trials:
         assert (ran / "data/toy" / trial.user_attrs["variant"] / "train/done.json").exists()
+
+
+@pytest.mark.slow
+def test_a_process_that_ends_early_says_why(ran):
+    plan = searched(ran)
+    [shard] = (ran / "data/toy/smoke/preprocess/a").glob("train*.tfrecord*")
+    shard.write_bytes(bytes(shard.stat().st_size))
+    with pytest.raises(UserError, match="a process ended early: .*DataLossError"):
+        tune.run(plan, trials=2, jobs=2)
