@@ -2,7 +2,7 @@
 
 The profile's table `[tune]` says what is searched. Each trial is a variant of the profile (see
 `config`) that is trained, never evaluated: what is sought is the best monitor on validation. The
-study lies in `tune/study.log` of the profile; trials that were stopped are tried again, from their
+study lies in `tune/study.db` of the profile; trials that were stopped are tried again, from their
 last checkpoint.
 """
 
@@ -16,8 +16,6 @@ from typing import Any
 
 import numpy as np
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from seqapps import app as contract
@@ -197,9 +195,12 @@ def _study(searched: Plan) -> optuna.Study:
     )
 
 
-def _storage(searched: Plan) -> JournalStorage:
-    # A journal, for several processes write to it.
-    return JournalStorage(JournalFileBackend(str(searched.folder.absolute() / "study.log")))
+def _storage(searched: Plan) -> optuna.storages.RDBStorage:
+    # Several processes write to it; on a slow disk SQLite's own five seconds are soon over.
+    return optuna.storages.RDBStorage(
+        f"sqlite:///{searched.folder.absolute() / 'study.db'}",
+        engine_kwargs={"connect_args": {"timeout": 120}},
+    )
 
 
 def _requeue(study: optuna.Study) -> None:

@@ -1,5 +1,8 @@
 """A study: what it searches, what it stops, and how it goes on."""
 
+import sqlite3
+import threading
+from contextlib import closing
 from types import SimpleNamespace
 
 import pytest
@@ -135,6 +138,19 @@ def test_other_words_make_another_study(fake):
     plan = searched(fake.root)
     assert tune_names(plan) != tune_names(searched(fake.root, words=["train.epochs=9"]))
     assert tune_names(plan) == tune_names(searched(fake.root))
+
+
+def test_a_study_waits_for_a_slow_disk(fake):
+    plan = searched(fake.root)
+    plan.folder.mkdir(parents=True)
+    study = tune._study(plan)
+    with closing(sqlite3.connect(plan.folder / "study.db", check_same_thread=False)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        over = threading.Timer(6, other.rollback)  # SQLite alone waits for five seconds
+        over.start()
+        study.ask()
+        over.join()
+    assert len(study.trials) == 1
 
 
 def tune_names(plan):
