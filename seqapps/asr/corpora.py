@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from seqapps import fetch
 from seqapps.app import UserError
+from seqapps.asr import queen
 
 
 class Package(NamedTuple):
@@ -73,13 +74,19 @@ TUXPAINT = Package(
     "2022.06.04-1",
     "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
 )
+AMAZON_QUEEN = Package(
+    "flight-of-the-amazon-queen",
+    "1.0.0-9",
+    "40c08fd258d6fe95c46c1eaf5e9137f84ba330657995a281bd887c94a560a0f1",
+)
 LICENCES = {
     "drascula": "free to redistribute and modify, not to be sold on its own (see its copyright)",
     "asterisk": "CC-BY-SA 3.0",
     "tuxpaint": "GPL-2",
+    "amazon_queen": "free to redistribute and modify, not to be sold on its own (see its readme)",
 }
 SPOKEN = {("drascula", "en"): 742, ("drascula", "es"): 739, ("asterisk", "en"): 553}
-SPOKEN |= {("asterisk", "es"): 478, ("tuxpaint", "es"): 890}
+SPOKEN |= {("asterisk", "es"): 478, ("tuxpaint", "es"): 890, ("amazon_queen", "en"): 6541}
 """Spoken lines with a transcript in each package; another count means the reader is wrong."""
 
 DRASCULA_TABLES = ("", "D", "B", "BJ", "E", "I", "L", "P", "T", "VB")
@@ -112,9 +119,10 @@ def lines(corpus: str, language: str) -> Iterator[Line]:
     Raises:
         UserError: a package cannot be had, or holds something else than it did.
     """
-    reader = {"drascula": drascula, "asterisk": asterisk, "tuxpaint": tuxpaint}[corpus]
+    readers = {"drascula": drascula, "asterisk": asterisk, "tuxpaint": tuxpaint}
+    readers["amazon_queen"] = amazon_queen
     spoken = 0
-    for line in reader(language):
+    for line in readers[corpus](language):
         spoken += line.sound is not None and bool(line.texts.get(language))
         yield line
     if spoken != SPOKEN[corpus, language]:
@@ -130,6 +138,7 @@ def packages(corpus: str, language: str) -> list[dict[str, str]]:
         "drascula": [DRASCULA["en"], DRASCULA[language]],
         "asterisk": [ASTERISK_SOUNDS[language], *ASTERISK_TEXTS.values()],
         "tuxpaint": [TUXPAINT],
+        "amazon_queen": [AMAZON_QUEEN],
     }
     return [package._asdict() for package in dict.fromkeys(used[corpus])]
 
@@ -226,6 +235,16 @@ def tuxpaint(language: str) -> Iterator[Line]:
             sounds.get(slot),
             ".ogg",
         )
+
+
+def amazon_queen(language: str) -> Iterator[Line]:
+    """Lines of the adventure game Flight of the Amazon Queen: actors, MP3 at 11,025 Hz, English."""
+    content = fetch.member(
+        _fetch(AMAZON_QUEEN), "usr/share/scummvm/flight-of-the-amazon-queen/queen.1c"
+    )
+    for piece in queen.pieces(content):
+        speaker = f"amazon_queen-{piece.speaker}"
+        yield Line("amazon_queen", piece.name, speaker, {language: piece.text}, piece.sound, ".mp3")
 
 
 def _fetch(package: Package) -> Path:

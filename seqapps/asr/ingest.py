@@ -51,14 +51,16 @@ def _from_packages(table: Any, out: Path) -> tuple[Counter[str], list[dict[str, 
     counts: Counter[str] = Counter()
     origin = []
     with _writer(out / CLIPS) as listing, _writer(out / SCRIPTS) as script:
-        for corpus in table.corpora:
+        for corpus in (*table.corpora, *table.widened_by):
+            widens = corpus in table.widened_by
             spoken = []
             for line in corpora.lines(corpus, table.language):
-                _put(script, {"slot": f"{corpus}/{line.slot}", "texts": line.texts})
+                if not widens:  # else it would have a say in how the others are split
+                    _put(script, {"slot": f"{corpus}/{line.slot}", "texts": line.texts})
                 if line.sound is not None:
                     spoken.append(line)
             for line in _thinned(spoken, table.clips_per_corpus):
-                _put(listing, _packaged(line, table.language, out))
+                _put(listing, _packaged(line, table.language, out) | {"widens": widens})
                 counts[f"clips of {corpus}"] += 1
             origin.append({"corpus": corpus, "licence": corpora.LICENCES[corpus]})
             origin[-1] |= {"packages": corpora.packages(corpus, table.language)}

@@ -19,6 +19,9 @@ class Ingest(config.Table):
     corpora: tuple[Corpus, ...] = Field(
         ("drascula", "asterisk"), min_length=1, description="source = packages; tuxpaint has es"
     )
+    widened_by: tuple[Literal["amazon_queen"], ...] = Field(
+        (), description="further packages: they train, and are never what is chosen or judged by"
+    )
     folder: str = Field(
         "", description="source = user: a LibriSpeech, Common Voice or LJSpeech folder"
     )
@@ -30,6 +33,8 @@ class Ingest(config.Table):
             raise UserError('ingest.source = "user" needs ingest.folder = "path/to/recordings"')
         if self.source == "packages" and "tuxpaint" in self.corpora and self.language != "es":
             raise UserError('ingest.corpora: tuxpaint is spoken in Spanish; set language = "es"')
+        if self.widened_by and self.language != "en":
+            raise UserError('ingest.widened_by: amazon_queen is English; set language = "en"')
         return self
 
 

@@ -3,7 +3,8 @@
 Split by text: recordings are grouped that share a normalised text, in either language, or a line of
 a script; a hash of the group decides, so that a line lies on the same side in English and Spanish.
 Split by speaker: whole voices are held out, and lines that a held-out voice says too are left out
-of train. A split the user made is kept, with the same care.
+of train. A split the user made is kept, with the same care. What widens training has no say in the
+split; its lines that are held out elsewhere are left out.
 
 Left out, and counted: what cannot be read, holds no sound or only silence, has no transcript or one
 outside the alphabet, is too long, or is spoken faster or slower than people do.
@@ -39,7 +40,9 @@ def index(params: Any, raw: Path) -> Iterator[Item | Skip]:
     """
     entries = list(_usable(params, raw))
     place = _by_speaker if params.preprocess.split_by == "speaker" else _by_text
-    placed = list(place(params.preprocess, [e for e in entries if isinstance(e, dict)], raw))
+    rows = [entry for entry in entries if isinstance(entry, dict)]
+    placed = list(place(params.preprocess, [row for row in rows if not row.get("widens")], raw))
+    placed += _widening([row for row in rows if row.get("widens")], placed)
     yield from (entry for entry in entries if isinstance(entry, Skip))
     found = Counter(entry.split for entry in placed if isinstance(entry, Item))
     for split in ("train", "validation", "test"):
@@ -170,6 +173,16 @@ def _by_speaker(table: Any, rows: list[dict[str, Any]], raw: Path) -> Iterator[I
             yield Skip("a held-out voice says the same line", row["key"])
         else:
             yield _item(row, split, row["speaker"])
+
+
+def _widening(rows: list[dict[str, Any]], placed: list[Item | Skip]) -> Iterator[Item | Skip]:
+    items = [entry for entry in placed if isinstance(entry, Item)]
+    held_out = {item.where[1]: item.split for item in items if item.split != "train"}
+    for row in rows:
+        if split := held_out.get(row["normalised"]):
+            yield Skip(f"the same line is in the {split} split", row["key"])
+        else:
+            yield _item(row, "train", f"widening:{row['normalised']}")
 
 
 def _voices(table: Any, rows: list[dict[str, Any]]) -> dict[str, str]:

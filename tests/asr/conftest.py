@@ -48,13 +48,14 @@ def parameters(**tables):
 def listing(tmp_path):
     """Writes a raw folder of clips from (key, text, speaker) rows, sounds included."""
 
-    def make(rows, *, scripts=(), language="en", made=(), sounds=True):
+    def make(rows, *, scripts=(), language="en", made=(), widening=(), sounds=True):
         raw = tmp_path / "raw"
         raw.mkdir()
         with (raw / "clips.jsonl").open("w") as file:
             for number, (key, said, speaker) in enumerate(rows):
                 row = {"key": key, "file": f"{number}.wav", "text": said, "speaker": speaker}
                 row |= {"corpus": key.split("/")[0], "split": dict(made).get(key)}
+                row["widens"] = key in widening
                 file.write(json.dumps(row) + "\n")
                 if sounds:
                     write(raw / f"{number}.wav", noisy(1.0, seed=number))

@@ -176,11 +176,24 @@ def test_packaged_clips_are_thinned_evenly_and_scripts_kept_whole(tmp_path, monk
     assert manifest["origin"][0]["licence"] == "CC-BY-SA 3.0"
 
 
+def test_what_widens_training_is_marked_and_has_no_say_in_scripts(tmp_path, monkeypatch):
+    for name in ("asterisk", "amazon_queen"):
+        line = corpora.Line(name, "s", "voice", {"en": "hello"}, name.encode())
+        monkeypatch.setattr(corpora, name, lambda language, line=line: iter([line]))
+        monkeypatch.setitem(corpora.SPOKEN, (name, "en"), 1)
+    table = {"corpora": ["asterisk"], "widened_by": ["amazon_queen"]}
+    ingest.ingest(config.upto(parameters(ingest=table), "ingest"), tmp_path)
+    found = {row["key"]: row["widens"] for row in ingest.clips(tmp_path)}
+    assert found == {"asterisk/s": False, "amazon_queen/s": True}
+    assert [row["slot"] for row in ingest.scripts(tmp_path)] == ["asterisk/s"]
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
         ({"source": "user"}, "ingest.folder"),
         ({"corpora": ["tuxpaint"]}, "spoken in Spanish"),
+        ({"widened_by": ["amazon_queen"], "language": "es"}, "amazon_queen is English"),
     ],
 )
 def test_a_table_that_cannot_work_is_refused(table, message):

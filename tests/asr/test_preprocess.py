@@ -96,6 +96,21 @@ def test_a_split_the_user_made_is_kept_and_lines_of_test_do_not_train(listing):
     assert skips(entries) == {"c/4": "the same line is in the test split"}
 
 
+def test_what_widens_training_changes_no_split_and_repeats_no_held_out_line(listing, tmp_path):
+    alone = splits(preprocess.index(upto(), listing(many())))
+    (tmp_path / "raw").rename(tmp_path / "first")
+    wide = [(f"a/{n}", row[1], "eve") for n, row in enumerate(many())] + [("a/new", "new", "eve")]
+    raw = listing([*many(), *wide], widening=[row[0] for row in wide])
+    entries = list(preprocess.index(upto(), raw))
+    found, left_out = splits(entries), skips(entries)
+    assert {key: found[key] for key in alone} == alone
+    assert {found[key] for key, *_ in wide if key in found} == {"train"} and "a/new" in found
+    for n, (own, *_) in enumerate(many()):
+        held_out = alone[own] != "train"
+        reason = f"the same line is in the {alone[own]} split"
+        assert left_out.get(f"a/{n}") == (reason if held_out else None)
+
+
 def test_an_empty_split_is_refused(listing):
     with pytest.raises(UserError, match="no recording fell into the"):
         list(preprocess.index(upto(), listing([("c/1", "one", "a")])))
