@@ -191,7 +191,9 @@ def at(package: str) -> App:
 def nearest(word: str, known: Any) -> str:
     """Half a sentence that points from a wrong word to a right one."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    return f"did you mean '{close[0]}'?" if close else f"known: {', '.join(sorted(known))}"
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(sorted(known))}" if known else "there is none yet"
 
 
 def defect(error: Exception, root: Path) -> str:

@@ -15,6 +15,8 @@ def test_make_and_python_agree_on_the_applications(repository):
 def test_a_wrong_name_is_answered_with_the_nearest_right_one():
     with pytest.raises(UserError, match="did you mean 'dna'"):
         contract.load("dan")
+    assert contract.nearest("x", ["one", "two"]) == "known: one, two"
+    assert contract.nearest("x", []) == "there is none yet"
 
 
 def test_no_shared_module_names_an_application(repository):

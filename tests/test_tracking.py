@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -130,8 +132,15 @@ def test_a_run_that_could_not_be_logged_whole_is_not_left_running(store, monkeyp
     assert {run.info.status for run in runs(store)[0].values()} == {"FAILED"}
 
 
+LOADED = """
+import json, sys, mlflow
+rows = mlflow.pyfunc.load_model("models:/toy@champion-smoke").predict(json.load(sys.stdin))
+print(json.dumps([float(row["mean"] if isinstance(row, dict) else row) for row in rows]))
+"""
+
+
 def test_the_registered_model_answers_as_the_export_and_the_alias_follows_the_champion(
-    store, monkeypatch, capsys
+    store, monkeypatch, capsys, tmp_path_factory
 ):
     run_all(store, "train.epochs=2")
     stages.run(APP, "export", "smoke", overrides=["train.epochs=2"], force=True, root=store)
@@ -154,7 +163,13 @@ def test_the_registered_model_answers_as_the_export_and_the_alias_follows_the_ch
     assert alias() == "1"
     asked = json.loads((exported / "example_request.json").read_text())["instances"]
     wanted = json.loads((exported / "example_response.json").read_text())["predictions"]
-    answer = mlflow.pyfunc.load_model("models:/toy@champion-smoke").predict(asked)
-    assert [row["mean"] if isinstance(row, dict) else row for row in answer] == pytest.approx(
-        wanted
+    # In a process and a folder that know nothing of this project.
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED],
+        input=json.dumps(asked),
+        cwd=tmp_path_factory.mktemp("elsewhere"),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
     )
+    assert json.loads(done.stdout) == pytest.approx(wanted)
