@@ -46,6 +46,9 @@ class Preprocess(config.Table):
     split_by: Literal["text", "speaker"] = "text"
     test_percent: int = Field(12, ge=1, le=40)
     validation_percent: int = Field(8, ge=1, le=40)
+    own_repeats: int = Field(
+        1, ge=1, description="times a clip of `corpora` trains in an epoch (widened_by: once)"
+    )
     lm_order: int = Field(6, ge=1, le=10, description="characters an n-gram of the LM spans")
     word_list_weight: float = Field(
         0.0, ge=0, description="share of general word frequencies in the LM's counts; 0 = none"

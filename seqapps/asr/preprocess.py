@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,13 @@ def index(params: Any, raw: Path) -> Iterator[Item | Skip]:
     place = _by_speaker if params.preprocess.split_by == "speaker" else _by_text
     rows = [entry for entry in entries if isinstance(entry, dict)]
     placed = list(place(params.preprocess, [row for row in rows if not row.get("widens")], raw))
-    placed += _widening([row for row in rows if row.get("widens")], placed)
+    again = range(2, params.preprocess.own_repeats + 1)
+    placed += [
+        replace(item, key=f"{item.key}#{number}")
+        for item in placed
+        if isinstance(item, Item) and item.split == "train"
+        for number in again
+    ] + list(_widening([row for row in rows if row.get("widens")], placed))
     yield from (entry for entry in entries if isinstance(entry, Skip))
     found = Counter(entry.split for entry in placed if isinstance(entry, Item))
     for split in ("train", "validation", "test"):

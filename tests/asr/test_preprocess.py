@@ -111,6 +111,14 @@ def test_what_widens_training_changes_no_split_and_repeats_no_held_out_line(list
         assert left_out.get(f"a/{n}") == (reason if held_out else None)
 
 
+def test_own_clips_that_repeat_do_so_in_train_alone(listing):
+    raw = listing(many())
+    once = splits(preprocess.index(upto(), raw))
+    thrice = splits(preprocess.index(upto(preprocess={"own_repeats": 3}), raw))
+    found = Counter(key.partition("#")[0] for key in thrice)
+    assert found == {key: 3 if split == "train" else 1 for key, split in once.items()}
+
+
 def test_an_empty_split_is_refused(listing):
     with pytest.raises(UserError, match="no recording fell into the"):
         list(preprocess.index(upto(), listing([("c/1", "one", "a")])))
