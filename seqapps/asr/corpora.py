@@ -85,8 +85,14 @@ LICENCES = {
     "tuxpaint": "GPL-2",
     "amazon_queen": "free to redistribute and modify, not to be sold on its own (see its readme)",
 }
-SPOKEN = {("drascula", "en"): 742, ("drascula", "es"): 739, ("asterisk", "en"): 553}
-SPOKEN |= {("asterisk", "es"): 478, ("tuxpaint", "es"): 890, ("amazon_queen", "en"): 6541}
+SPOKEN = {
+    ("drascula", "en"): 742,
+    ("drascula", "es"): 739,
+    ("asterisk", "en"): 553,
+    ("asterisk", "es"): 478,
+    ("tuxpaint", "es"): 890,
+    ("amazon_queen", "en"): 6541,
+}
 """Spoken lines with a transcript in each package; another count means the reader is wrong."""
 
 DRASCULA_TABLES = ("", "D", "B", "BJ", "E", "I", "L", "P", "T", "VB")
@@ -119,8 +125,12 @@ def lines(corpus: str, language: str) -> Iterator[Line]:
     Raises:
         UserError: a package cannot be had, or holds something else than it did.
     """
-    readers = {"drascula": drascula, "asterisk": asterisk, "tuxpaint": tuxpaint}
-    readers["amazon_queen"] = amazon_queen
+    readers = {
+        "drascula": drascula,
+        "asterisk": asterisk,
+        "tuxpaint": tuxpaint,
+        "amazon_queen": amazon_queen,
+    }
     spoken = 0
     for line in readers[corpus](language):
         spoken += line.sound is not None and bool(line.texts.get(language))
