@@ -86,7 +86,7 @@ def draw(app: App, profile: str, key: str, members: list[dict[str, Any]]) -> Any
     panel.set_xlabel(key)
     panel.set_ylabel(f"{app.headline[0]} ({app.headline[1]} is best)")
     panel.set_title(f"{app.title}: {profile}", fontsize=10)
-    panel.legend()
+    drawn.legend(loc="outside lower center", ncols=3)
     return drawn
 
 

@@ -128,7 +128,7 @@ def draw(searched: Plan, study: optuna.Study) -> Any:
     panel.set_xlabel("trial")
     panel.set_ylabel(searched.params.train.monitor)
     panel.set_title(f"{searched.app.title}: {searched.profile}", fontsize=10)
-    panel.legend()
+    drawn.legend(loc="outside lower center", ncols=3)
     return drawn
 
 

@@ -100,7 +100,8 @@ def test_the_figure_has_a_point_per_seed_and_the_baseline():
     points = [len(c.get_offsets()) for c in panel.collections if hasattr(c, "get_sizes")]
     assert points[:2] and [n for n in points if n] == [2, 1]
     assert [text.get_text() for text in panel.get_xticklabels()] == ["a", "b"]
-    assert "constant, the best baseline" in panel.get_legend().get_texts()[0].get_text()
+    [legend] = panel.figure.legends  # outside of the panel, where it hides no point
+    assert "constant, the best baseline" in legend.get_texts()[0].get_text()
 
 
 @pytest.mark.slow
