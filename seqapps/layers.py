@@ -7,8 +7,12 @@ are looked at.
 from typing import Literal
 
 import keras
+import tensorflow as tf
 
-Cell = Literal["dense", "rnn", "gru", "lstm"]
+Cell = Literal["dense", "rnn", "gru", "lstm", "sru"]
+
+FORGET_BIAS = 1.0
+"""Of simple recurrent units: what they begin with, so that states last at first."""
 
 
 def recurrent(
@@ -27,7 +31,7 @@ def recurrent(
     Args:
         cell: "dense" h_t = tanh(W x_t), the stack without recurrence; "rnn"
             h_t = tanh(W x_t + R h_(t-1)); "gru" (Cho et al. 2014); "lstm" (Hochreiter &
-            Schmidhuber 1997).
+            Schmidhuber 1997); "sru" (Lei et al. 2018, see `SRU`).
         units: width of h in each direction.
         layers: depth; a layer reads the whole sequence the one below it made.
         bidirectional: h of both directions of time side by side (Schuster & Paliwal 1997).
@@ -124,11 +128,99 @@ class WithoutRecurrence(keras.layers.Layer):
     def call(self, steps, mask=None, training=False):
         """H, as a recurrent layer would return it."""
         hidden = self.dense(steps)
-        if self.return_sequences:
-            return hidden
-        forward, *backward = keras.ops.split(hidden, self.directions, axis=-1)
-        ends = [_last(forward, mask), *(first[:, 0] for first in backward)]
-        return keras.ops.concatenate(ends, axis=-1)
+        return hidden if self.return_sequences else _ends(hidden, self.directions, mask)
+
+
+class SRU(keras.layers.Layer):
+    """Simple recurrent units (Lei et al. 2018): gates that do not wait for the step before.
+
+    With y_t = LayerNorm(x_t): f_t = sigmoid(F y_t + e), c_t = f_t * c_(t-1) + (1 - f_t) * W y_t,
+    r_t = sigmoid(R y_t + d), h_t = r_t * c_t + (1 - r_t) * x_t, with V y_t in place of x_t where
+    widths differ. Only the sum of c_t runs through time; all products of matrices are made at once,
+    while a GRU's small ones wait for each other.
+    """
+
+    def __init__(self, units: int, bidirectional: bool, return_sequences: bool, return_state: bool):
+        super().__init__()
+        self.supports_masking = True
+        self.units = units
+        self.directions = 2 if bidirectional else 1
+        self.width = self.directions * units
+        self.return_sequences, self.return_state = return_sequences, return_state
+        self.norm = keras.layers.LayerNormalization()
+
+    def build(self, shape):
+        """Makes the weights for inputs (B, T, C)."""
+        self.norm.build(shape)
+        self.parts = 3 if shape[-1] == self.width else 4
+        self.dense = keras.layers.Dense(self.parts * self.width)
+        self.dense.build(shape)
+        self.built = True
+
+    def compute_output_shape(self, shape):
+        """(B, T, U) or (B, U)."""
+        return (*(shape[:2] if self.return_sequences else shape[:1]), self.width)
+
+    def get_initial_state(self, batch_size):
+        """The state before the first step: one zero float32 (B, U)."""
+        return [tf.zeros([batch_size, self.width])]
+
+    def call(self, steps, mask=None, initial_state=None, training=False):
+        """H, as a recurrent layer would return it; with return_state, then the state."""
+        made = tf.split(self.dense(self.norm(steps)), self.parts, axis=-1)
+        new, forget, show = made[:3]
+        forget = tf.sigmoid(forget + FORGET_BIAS)
+        added = (1.0 - forget) * new
+        if mask is not None:  # what comes before a row's end, read backwards, adds nothing
+            added *= tf.cast(mask, added.dtype)[:, :, None]
+        if initial_state is not None:
+            first = added[:, :1] + forget[:, :1] * initial_state[0][:, None]
+            added = tf.concat([first, added[:, 1:]], axis=1)
+        state = self._turned(linear_recurrence(self._turned(forget), self._turned(added)))
+        show = tf.sigmoid(show)
+        hidden = show * state + (1.0 - show) * (steps if self.parts == 3 else made[3])
+        if not self.return_sequences:
+            hidden = _ends(hidden, self.directions, mask)
+        return (hidden, state[:, -1]) if self.return_state else hidden
+
+    def _turned(self, steps: tf.Tensor) -> tf.Tensor:
+        """The second direction's half with time reversed, and back again."""
+        if self.directions == 1:
+            return steps
+        ahead, back = tf.split(steps, 2, axis=-1)
+        return tf.concat([ahead, tf.reverse(back, [1])], axis=-1)
+
+
+@tf.custom_gradient
+def linear_recurrence(kept, added):
+    """h_t = kept_t * h_(t-1) + added_t from h_(-1) = 0, all float32 (B, T, U).
+
+    Its gradient is the same recurrence from the end, with one walk and nothing stored between:
+    d_t = g_t + kept_(t+1) * d_(t+1) for `added`, d_t * h_(t-1) for `kept`.
+    """
+    hidden = _walk(kept, added, backwards=False)
+
+    def gradient(above):
+        next_kept = tf.pad(kept[:, 1:], [[0, 0], [0, 1], [0, 0]])
+        each = _walk(next_kept, above, backwards=True)
+        return each * tf.pad(hidden[:, :-1], [[0, 0], [1, 0], [0, 0]]), each
+
+    return hidden, gradient
+
+
+def _walk(kept: tf.Tensor, added: tf.Tensor, *, backwards: bool) -> tf.Tensor:
+    kept, added = (tf.transpose(part, [1, 0, 2]) for part in (kept, added))
+    count = tf.shape(kept)[0]
+    written = tf.TensorArray(added.dtype, size=count, element_shape=added.shape[1:])
+
+    def advance(number, hidden, written):
+        step = count - 1 - number if backwards else number
+        hidden = kept[step] * hidden + added[step]
+        return number + 1, hidden, written.write(step, hidden)
+
+    start = (tf.constant(0), tf.zeros_like(added[0]), written)
+    *_, written = tf.while_loop(lambda number, *_: number < count, advance, start)
+    return tf.transpose(written.stack(), [1, 0, 2])
 
 
 class Attention(keras.layers.Layer):
@@ -165,6 +257,13 @@ class Attention(keras.layers.Layer):
         return keras.ops.matmul(weights, places), weights
 
 
+def _ends(hidden, directions, mask):
+    """Where each direction of hidden (B, T, U) ends: at its last true step, and at the first."""
+    forward, *backward = keras.ops.split(hidden, directions, axis=-1)
+    ends = [_last(forward, mask), *(first[:, 0] for first in backward)]
+    return keras.ops.concatenate(ends, axis=-1)
+
+
 def _last(hidden, mask):
     if mask is None:
         return hidden[:, -1]
@@ -175,6 +274,8 @@ def _last(hidden, mask):
 def _layer(cell: Cell, units: int, bidirectional: bool, return_sequences: bool, return_state: bool):
     if cell == "dense":
         return WithoutRecurrence(units, bidirectional, return_sequences)
+    if cell == "sru":
+        return SRU(units, bidirectional, return_sequences, return_state)
     options = {"return_sequences": return_sequences, "return_state": return_state}
     if cell != "rnn":
         # cuDNN's fused op cannot be compiled by XLA, and an exported graph that holds it does not
