@@ -127,7 +127,7 @@ class Reader:
         return {"text": self._answer(heard, steps, labels)["text"], "weights": weights}
 
     def _spelt(self, samples, counts):
-        heard, steps, code = self.model.listen({"samples": samples, "count": counts})
+        heard, steps, code, _ = self.model.listen({"samples": samples, "count": counts})
         return heard, steps, *self.model.speller.spell(code, steps)
 
     def _answer(self, heard, steps, labels) -> Tensors:

@@ -2,11 +2,11 @@
 
 Log-mel frames, two convolutions that make time coarser, a bidirectional recurrent stack, CTC
 (Graves et al. 2006) with true lengths. `kind = "las"` adds a decoder with attention (`speller`).
-Training changes the tape's speed, mixes noise in and masks stripes of the spectrogram (SpecAugment,
-Park et al. 2019); tensorflow-io's masks take one utterance at a time, so the batch's are made here.
+With `phones_weight` the middle of the stack learns to name sounds, by a CTC loss of its own, and
+the layers above read what it named (Sanabria & Metze 2018; Nozaki & Komatsu 2021).
 
-Axis letters: B batch, N samples, T frames, S steps (coarser frames), F mels, U labels, V classes
-(the letters, then the blank).
+Axis letters: B batch, N samples, T frames, S steps (coarser frames), F mels, U labels, P phones,
+V classes (the letters, then the blank).
 """
 
 from collections.abc import Callable
@@ -18,34 +18,38 @@ import numpy as np
 import tensorflow as tf
 
 from seqapps import layers
-from seqapps.asr import frontend, preprocess
+from seqapps.asr import augment, frontend, phones, preprocess
 from seqapps.asr.speller import Speller
 
 Tensors = dict[str, Any]
-LOUDEST_SNR_DB = 40.0
 NO_LABEL = -1
 
 
 def feed(params: Any, assets: Path, training: bool) -> Callable[[Tensors, Any], Tensors]:
     """A function (record, seed int32 (2,)) -> samples float32 (N,), their count, labels, theirs.
 
-    `labels` int64 (U,) number the alphabet's letters. In training the tape runs faster or slower
-    and noise is mixed in.
+    `labels` int64 (U,) number the alphabet's letters; with `phones_weight`, `phones` int64 (P,)
+    their sounds. In training the tape runs faster or slower and noise is mixed in.
     """
     facts = preprocess.facts(assets)
     table, numbers = params.train, _numbers(facts["letters"])
+    pronounced = phones.Pronounced(assets, facts["language"]) if table.phones_weight else None
 
     def one(record: Tensors, seed: tf.Tensor) -> Tensors:
         samples = tf.audio.decode_wav(record["wav"], desired_channels=1).audio[:, 0]
         if training:
-            samples = _augmented(samples, seed, table)
+            samples = augment.changed(samples, seed, table)
         labels = numbers.lookup(tf.strings.unicode_split(record["text"], "UTF-8"))
-        return {
+        fed = {
             "samples": samples,
             "count": tf.shape(samples)[0],
             "labels": labels,
             "label_count": tf.shape(labels)[0],
         }
+        if pronounced is None:
+            return fed
+        sounds = pronounced.of(record["text"])
+        return fed | {"phones": sounds, "phone_count": tf.shape(sounds)[0]}
 
     return one
 
@@ -53,7 +57,7 @@ def feed(params: Any, assets: Path, training: bool) -> Callable[[Tensors, Any], 
 def build(params: Any, assets: Path) -> keras.Model:
     """The network that `[train]` describes, its weights made."""
     facts = preprocess.facts(assets)
-    model = Recogniser(params.train, len(facts["letters"]), facts["sample_rate_hz"])
+    model = Recogniser(params.train, facts)
     batch = {
         "samples": tf.zeros([1, facts["sample_rate_hz"]]),
         "count": tf.constant([facts["sample_rate_hz"]]),
@@ -64,41 +68,49 @@ def build(params: Any, assets: Path) -> keras.Model:
 
 
 class Recogniser(keras.Model):
-    """CTC's log-probabilities float32 (B, S, V), step counts int32 (B,), and the speller's logits.
+    """CTC's log-probabilities float32 (B, S, V), step counts int32 (B,), and what else is trained.
 
-    The last are None but for `kind = "las"`.
+    That is the speller's logits, None but for `kind = "las"`, and the log-probabilities of phones
+    (B, S, phones and blank), None without `phones_weight`.
     """
 
-    def __init__(self, table: Any, letters: int, rate_hz: int):
+    def __init__(self, table: Any, facts: dict[str, Any]):
         super().__init__()
-        self.rate_hz, self.n_mels = rate_hz, table.n_mels
-        self.masks = SpecAugment(table)
-        self.encoder = Encoder(table)
+        letters = len(facts["letters"])
+        self.rate_hz, self.n_mels = facts["sample_rate_hz"], table.n_mels
+        self.masks = augment.SpecAugment(table)
+        self.encoder = Encoder(table, len(phones.NAMES[facts["language"]]))
         self.head = keras.layers.Dense(letters + 1, name="head")
         self.speller = Speller(table, letters) if table.kind == "las" else None
-        self.ctc_weight = table.ctc_weight
+        self.ctc_weight, self.phones_weight = table.ctc_weight, table.phones_weight
         self.cer = CharacterErrors(name="cer")
 
     def call(self, batch, training=False):
         """See the class; rows end after their step count, letters are those after true ones."""
-        heard, steps, code = self.listen(batch, training=training)
+        heard, steps, code, sounds = self.listen(batch, training=training)
         if self.speller is None:
-            return heard, steps, None
-        return heard, steps, self.speller(batch["labels"], code, steps, training=training)
+            return heard, steps, None, sounds
+        return heard, steps, self.speller(batch["labels"], code, steps, training=training), sounds
 
     def listen(self, batch, training=False):
-        """Log-probabilities (B, S, V), step counts (B,), and the encoder's code (B, S, C)."""
+        """Log-probabilities (B, S, V), step counts (B,), the encoder's code (B, S, C), phones."""
         counts = frontend.frame_counts(batch["count"], self.rate_hz)
         frames = frontend.log_mel(batch["samples"], self.rate_hz, self.n_mels)
         frames = frontend.normalised(frames, counts)
         frames = self.masks(frames, counts, training=training)
-        code, steps = self.encoder(frames, counts, training=training)
-        return tf.nn.log_softmax(tf.cast(self.head(code), tf.float32)), steps, code
+        code, steps, sounds = self.encoder(frames, counts, training=training)
+        return _log_softmax(self.head(code)), steps, code, sounds
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """`ctc_loss`; with a speller, its loss and `ctc_weight` of CTC's (Kim et al. 2017)."""
-        heard, steps, logits = y_pred
+        """`ctc_loss`, `phones_weight` of it over phones.
+
+        With a speller, its loss and `ctc_weight` of that (Kim et al. 2017).
+        """
+        heard, steps, logits, sounds = y_pred
         aligned = ctc_loss(heard, steps, x["labels"], x["label_count"])
+        if sounds is not None:
+            named = ctc_loss(sounds, steps, x["phones"], x["phone_count"])
+            aligned = (1 - self.phones_weight) * aligned + self.phones_weight * named
         if self.speller is None:
             return aligned
         spelt = self.speller.loss(logits, x["labels"], x["label_count"])
@@ -111,9 +123,13 @@ class Recogniser(keras.Model):
 
 
 class Encoder(keras.layers.Layer):
-    """Convolutions and a recurrent stack: frames (B, T, F) -> (B, S, C), step counts (B,)."""
+    """Convolutions and a recurrent stack: frames (B, T, F) -> (B, S, C), step counts (B,), phones.
 
-    def __init__(self, table: Any, **kwargs):
+    With `phones_weight`, what the stack's lower half makes of phones is added to what the upper
+    half reads; their log-probabilities are the third output, None otherwise.
+    """
+
+    def __init__(self, table: Any, phone_count: int, **kwargs):
         super().__init__(**kwargs)
         self.subsampling = table.subsampling
         filters = table.conv_filters
@@ -122,13 +138,11 @@ class Encoder(keras.layers.Layer):
             filters, (5, 3), strides=(table.subsampling, 2), activation="relu"
         )
         self.normalise = keras.layers.LayerNormalization()
-        self.stack = layers.recurrent(
-            table.cell,
-            table.units,
-            layers=table.layers,
-            bidirectional=True,
-            dropout=table.dropout,
-        )
+        self.units = table.units
+        self.sounds = Sounds(phone_count, 2 * table.units) if table.phones_weight else None
+        upper = table.layers // 2 if table.phones_weight else 0
+        self.stack = _stack(table, table.layers - upper)
+        self.upper = _stack(table, upper) if upper else None
         self.drop = keras.layers.Dropout(table.dropout)
 
     def build(self, shape):
@@ -139,6 +153,10 @@ class Encoder(keras.layers.Layer):
         width = (bands + 1) // 2 * self.second.filters
         self.normalise.build((None, None, width))
         self.stack.build((None, None, width))
+        if self.sounds is not None:
+            self.sounds.build(None)
+        if self.upper is not None:
+            self.upper.build((None, None, 2 * self.units))
         self.built = True
 
     def call(self, frames, counts, training=False):
@@ -158,48 +176,34 @@ class Encoder(keras.layers.Layer):
         hidden = self.normalise(tf.reshape(hidden, [shape[0], shape[1], width]))
         hidden *= tf.cast(mask, hidden.dtype)[:, :, None]
         hidden = self.stack(hidden, mask=mask, training=training)
-        return self.drop(hidden, training=training), steps
+        sounds = None
+        if self.sounds is not None:
+            hidden, sounds = self.sounds(hidden)
+        if self.upper is not None:
+            hidden = self.upper(hidden, mask=mask, training=training)
+        return self.drop(hidden, training=training), steps, sounds
 
 
-class SpecAugment(keras.layers.Layer):
-    """Stripes of time and of mels set to zero, the mean, in training (Park et al. 2019)."""
+class Sounds(keras.layers.Layer):
+    """Phones named by hidden float32 (B, S, C): the same with what was named, log-probabilities."""
 
-    def __init__(self, table: Any, **kwargs):
+    def __init__(self, count: int, width: int, **kwargs):
         super().__init__(**kwargs)
-        self.time_masks, self.mel_masks = table.time_masks, table.mel_masks
-        self.longest = table.time_mask_ms // frontend.HOP_MS
-        self.widest = table.mel_mask_width
-        self.seeds = keras.random.SeedGenerator(table.seed)
+        self.supports_masking = True
+        self.name_them = keras.layers.Dense(count + 1)
+        self.tell = keras.layers.Dense(width)
+        self.width = width
 
     def build(self, shape):
-        """Has no weights."""
+        """Makes the weights for inputs (B, S, width)."""
+        self.name_them.build((None, None, self.width))
+        self.tell.build((None, None, self.name_them.units))
         self.built = True
 
-    def call(self, frames, counts, training=False):
-        """Frames (B, T, F), some stripes of which are 0 if `training`.
-
-        A row loses at most a fifth of its frames to one mask.
-        """
-        if not training:
-            return frames
-        longest = tf.minimum(self.longest, counts // 5)
-        for _ in range(self.time_masks):
-            frames *= self._kept(tf.shape(frames)[1], counts, longest)[:, :, None]
-        bands = tf.fill(tf.shape(counts), frames.shape[-1])
-        for _ in range(self.mel_masks):
-            widest = tf.fill(tf.shape(counts), self.widest)
-            frames *= self._kept(frames.shape[-1], bands, widest)[:, None, :]
-        return frames
-
-    def _kept(self, size, ends: tf.Tensor, longest: tf.Tensor) -> tf.Tensor:
-        """Float32 (B, size): 0 in one stripe of each row, 1 elsewhere."""
-        draw = keras.random.uniform((tf.shape(ends)[0], 2), seed=self.seeds)
-        width = draw[:, 0] * tf.cast(longest + 1, tf.float32)
-        width = tf.cast(tf.math.floor(width), tf.int32)
-        start = tf.cast(draw[:, 1] * tf.cast(tf.maximum(ends - width, 0) + 1, tf.float32), tf.int32)
-        place = tf.range(size)[None, :]
-        inside = (place >= start[:, None]) & (place < (start + width)[:, None])
-        return tf.cast(~inside, tf.float32)
+    def call(self, hidden):
+        """See the class; the log-probabilities are (B, S, phones and blank)."""
+        named = _log_softmax(self.name_them(hidden))
+        return hidden + self.tell(tf.exp(named)), named
 
 
 class CharacterErrors(keras.metrics.Metric):
@@ -258,31 +262,18 @@ def sparse(labels: tf.Tensor, counts: tf.Tensor) -> tf.SparseTensor:
     return ragged.to_sparse()
 
 
+def _stack(table: Any, count: int) -> layers.Stack:
+    return layers.recurrent(
+        table.cell, table.units, layers=count, bidirectional=True, dropout=table.dropout
+    )
+
+
+def _log_softmax(logits: tf.Tensor) -> tf.Tensor:
+    return tf.nn.log_softmax(tf.cast(logits, tf.float32))
+
+
 def _numbers(letters: str) -> tf.lookup.StaticHashTable:
     table = tf.lookup.KeyValueTensorInitializer(
         list(letters), np.arange(len(letters), dtype=np.int64)
     )
     return tf.lookup.StaticHashTable(table, NO_LABEL)
-
-
-def _played(samples: tf.Tensor, speed: tf.Tensor) -> tf.Tensor:
-    """The tape at another speed, pitch and all: linear interpolation, good enough to learn from."""
-    count = tf.cast(tf.shape(samples)[0], tf.float32)
-    place = tf.range(tf.maximum(count - 1, 0.0) / speed) * speed
-    before = tf.cast(place, tf.int32)
-    after = tf.minimum(before + 1, tf.shape(samples)[0] - 1)
-    rest = place - tf.cast(before, tf.float32)
-    return (1 - rest) * tf.gather(samples, before) + rest * tf.gather(samples, after)
-
-
-def _augmented(samples: tf.Tensor, seed: tf.Tensor, table: Any) -> tf.Tensor:
-    speed_seed, snr_seed, noise_seed = tf.unstack(tf.random.split(seed, 3))
-    if table.speed_change:
-        speed = tf.random.stateless_uniform(
-            [], speed_seed, 1 - table.speed_change, 1 + table.speed_change
-        )
-        samples = _played(samples, speed)
-    snr_db = tf.random.stateless_uniform([], snr_seed, table.noise_snr_db, LOUDEST_SNR_DB)
-    noise = tf.random.stateless_normal(tf.shape(samples), noise_seed)
-    level = tf.sqrt(tf.reduce_mean(samples**2)) * 10 ** (-snr_db / 20)
-    return samples + level * noise

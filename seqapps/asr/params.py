@@ -63,7 +63,10 @@ class Train(config.Train):
     )
     attention: Literal["dot", "bahdanau"] = Field("bahdanau", description="kind = las")
     ctc_weight: float = Field(0.3, ge=0, le=1, description="kind = las: CTC's part of the loss")
-    cell: Literal["dense", "rnn", "gru", "lstm"] = "gru"
+    phones_weight: float = Field(
+        0.0, ge=0, lt=1, description="the part of CTC's loss that is over phones, in mid-stack"
+    )
+    cell: Literal["dense", "rnn", "gru", "lstm", "sru"] = "gru"
     units: int = Field(128, ge=1, description="in each direction")
     layers: int = Field(3, ge=1)
     dropout: float = Field(0.2, ge=0, lt=1)

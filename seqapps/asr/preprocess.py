@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from seqapps.app import Item, Skip, UserError
-from seqapps.asr import audio, ingest, language_model, text
+from seqapps.asr import audio, ingest, language_model, phones, text
 
 SLOWEST, FASTEST = 3.0, 26.0
 """Characters a second; outside of it, transcript and sound hardly belong together."""
@@ -62,7 +62,10 @@ def index(params: Any, raw: Path) -> Iterator[Item | Skip]:
 
 
 def assets(params: Any, items: Iterable[Item], out: Path) -> None:
-    """Writes `assets.json` (language, alphabet, rate) and `lm.npz`, the LM of the train texts."""
+    """Writes `assets.json` (language, alphabet, rate) and what comes of the train texts.
+
+    That is `lm.npz`, their language model, and `phones.json`, how their words sound.
+    """
     table = params.preprocess
     facts = {
         "language": params.ingest.language,
@@ -77,6 +80,7 @@ def assets(params: Any, items: Iterable[Item], out: Path) -> None:
         order=table.lm_order,
         words=language_model.general_words(facts["language"], table.word_list_weight),
     ).save(out / "lm.npz")
+    phones.save(texts, facts["language"], out)
 
 
 def example(params: Any, assets: Path, item: Item) -> dict[str, Any] | Skip:

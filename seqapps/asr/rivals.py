@@ -38,9 +38,10 @@ def nearest_template(train: list[dict[str, Any]], truth: dict[str, Any]) -> np.n
     """The text of the train clip that lies nearest by dynamic time warping (Sakoe & Chiba 1978).
 
     On 13 MFCCs every 40 ms, each with mean 0 and deviation 1 over the clip; the path's cost is
-    divided by the lengths of both.
+    divided by the lengths of both. A clip that trains several times is one template.
     """
-    templates = [(_mfcc(row["wav"]), row["text"].decode()) for row in train]
+    said_in = {row["wav"]: row["text"].decode() for row in train}
+    templates = [(_mfcc(wav), said) for wav, said in said_in.items()]
     heard = []
     for wav in progress.over(truth["wav"], what="asr dtw", unit="clips", total=len(truth["wav"])):
         clip = _mfcc(wav)
@@ -53,7 +54,7 @@ def nearest_template(train: list[dict[str, Any]], truth: dict[str, Any]) -> np.n
     return _texts(heard)
 
 
-def pocketsphinx(raw: Path, truth: dict[str, Any]) -> np.ndarray:
+def pocketsphinx(raw: Path, keys: np.ndarray) -> np.ndarray:
     """What PocketSphinx hears with the US English model its wheel holds, normalised as ours is.
 
     It gets the recording at its own rate, brought to the 16 kHz its model wants: never less than
@@ -62,10 +63,7 @@ def pocketsphinx(raw: Path, truth: dict[str, Any]) -> np.ndarray:
     decoder = Decoder(samprate=float(POCKETSPHINX_HZ), loglevel="FATAL")
     paths = {row["key"]: row["path"] for row in ingest.clips(raw)}
     heard = []
-    keys = progress.over(
-        truth["key"], what="asr pocketsphinx", unit="clips", total=len(truth["key"])
-    )
-    for key in keys:
+    for key in progress.over(keys, what="asr pocketsphinx", unit="clips", total=len(keys)):
         samples = audio.resample(*audio.read(paths[key]), POCKETSPHINX_HZ)
         decoder.start_utt()
         decoder.process_raw((samples * (2**15 - 1)).astype("<i2").tobytes(), full_utt=True)

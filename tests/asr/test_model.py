@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from seqapps import config
-from seqapps.asr import audio, model, preprocess
+from seqapps.asr import audio, augment, model, phones, preprocess
 from tests.asr.conftest import noisy, parameters
 
 
@@ -26,15 +26,15 @@ def batch(*seconds):
     return {"samples": samples, "count": np.array([len(s) for s in sounds], np.int32)}
 
 
-@pytest.mark.parametrize("cell", ["dense", "rnn", "gru", "lstm"])
-@pytest.mark.parametrize("subsampling", [2, 3])
-def test_a_clip_is_heard_alone_as_in_a_batch(fitted, cell, subsampling):
-    network = built(fitted, cell=cell, subsampling=subsampling)
+@pytest.mark.parametrize("cell", ["dense", "rnn", "gru", "lstm", "sru"])
+@pytest.mark.parametrize(("subsampling", "phones_weight"), [(2, 0.0), (3, 0.3)])
+def test_a_clip_is_heard_alone_as_in_a_batch(fitted, cell, subsampling, phones_weight):
+    network = built(fitted, cell=cell, subsampling=subsampling, phones_weight=phones_weight)
     lengths = (0.31, 0.93, 0.62)
-    together, steps, _ = network.listen(batch(*lengths))
+    together, steps, *_ = network.listen(batch(*lengths))
     for row, seconds in enumerate(lengths):
         one = batch(*lengths)["samples"][row : row + 1, : round(seconds * 8000)]
-        alone, (count,), _ = network.listen(
+        alone, (count,), *_ = network.listen(
             {"samples": one, "count": np.array([one.shape[1]], np.int32)}
         )
         assert count == steps[row]
@@ -43,7 +43,7 @@ def test_a_clip_is_heard_alone_as_in_a_batch(fitted, cell, subsampling):
 
 def test_steps_are_frames_divided_by_the_subsampling(fitted):
     # .93 s: 1 + (7440 - 200) // 80 = 91 frames, 31 steps of three.
-    outputs, steps, _ = built(fitted, subsampling=3).listen(batch(0.93))
+    outputs, steps, *_ = built(fitted, subsampling=3).listen(batch(0.93))
     assert steps.numpy() == [31]
     assert outputs.shape == (1, 31, 29)
     np.testing.assert_allclose(np.exp(outputs).sum(-1), 1, rtol=1e-5)
@@ -86,7 +86,7 @@ def test_character_errors_are_edits_over_letters():
 
 def test_masks_are_stripes_in_training_only():
     table = parameters(train={**TABLE, "time_masks": 1, "mel_masks": 0}).train
-    layer, frames = model.SpecAugment(table), tf.ones([4, 100, 8])
+    layer, frames = augment.SpecAugment(table), tf.ones([4, 100, 8])
     counts = tf.constant([100] * 4)
     assert (layer(frames, counts) == frames).numpy().all()
     masked = layer(frames, counts, training=True).numpy()
@@ -142,3 +142,28 @@ def test_a_small_network_learns_two_clips_by_heart(fitted):
     losses = [network.train_on_batch(given)[0] for _ in range(120)]
     assert losses[0] > 3
     assert losses[-1] < 0.5
+
+
+def test_phones_take_their_part_of_the_loss(fitted):
+    network = built(fitted, phones_weight=0.25, time_masks=0, mel_masks=0)
+    given = batch(0.9) | {"labels": np.array([[9, 6]]), "label_count": np.array([2], np.int32)}
+    given |= {"phones": np.array([[1, 2, 3]]), "phone_count": np.array([3], np.int32)}
+    outputs = network(given)
+    letters = model.ctc_loss(*outputs[:2], given["labels"], given["label_count"])
+    sounds = model.ctc_loss(outputs[3], outputs[1], given["phones"], given["phone_count"])
+    found = network.compute_loss(x=given, y_pred=outputs)
+    np.testing.assert_allclose(found, 0.75 * letters + 0.25 * sounds, rtol=1e-6)
+
+
+def test_layers_above_read_the_phones_that_were_named(fitted):
+    network = built(fitted, phones_weight=0.25)
+    before = network.listen(batch(0.9))[0].numpy()
+    network.encoder.sounds.name_them.bias.assign(9.0 * np.eye(41, dtype=np.float32)[3])
+    assert np.abs(network.listen(batch(0.9))[0] - before).max() > 1e-3
+
+
+def test_phones_are_fed_where_they_are_learnt(fitted):
+    assert "phones" not in fed(fitted, training=True)
+    found = fed(fitted, training=True, phones_weight=0.3)
+    assert [phones.NAMES["en"][number] for number in found["phones"]] == "IH T S M IY".split()
+    assert found["phone_count"] == 5
