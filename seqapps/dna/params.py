@@ -79,7 +79,7 @@ class Train(config.Train):
         default=0, ge=0, description="hybrid: short filters averaged over the window; 0 = none"
     )
     word_bp: int = Field(default=9, ge=2)
-    cell: Literal["dense", "rnn", "gru", "lstm"] = "gru"
+    cell: Literal["dense", "rnn", "gru", "lstm", "sru"] = "gru"
     units: int = Field(default=32, ge=1)
     layers: int = Field(default=1, ge=1)
     bidirectional: bool = True

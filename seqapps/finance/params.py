@@ -63,7 +63,9 @@ class Train(config.Train):
     compare: tuple[Member, ...] = Field(
         (), description="kind/denoise of further networks, each with weights of its own"
     )
-    cell: Literal["dense", "rnn", "gru", "lstm"] = Field("gru", description="of kind seqapps")
+    cell: Literal["dense", "rnn", "gru", "lstm", "sru"] = Field(
+        "gru", description="of kind seqapps"
+    )
     units: int = Field(16, ge=1)
     layers: int = Field(1, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
