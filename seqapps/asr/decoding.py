@@ -1,11 +1,11 @@
-"""From the network's distributions to text with word times, in the graph.
+"""From the network's distributions to text, in the graph.
 
-Greedy decoding and a prefix beam search (Graves & Jaitly 2014; Hannun et al. 2014) with a character
-language model and hot words, written over whole batches: an exported graph cannot hold a Python
-decoder, and TensorFlow's own beam search takes no language model.
+Greedy decoding and a prefix beam search (Graves & Jaitly 2014; Hannun et al. 2014) with language
+models of characters and of words, and hot words, written over whole batches: an exported graph
+cannot hold a Python decoder, and TensorFlow's own beam search takes no language model.
 
-Axis letters: B batch, S steps, V classes (the letters, then the blank), K beams, U labels, W words,
-H hot words' beginnings.
+Axis letters: B batch, S steps, V classes (the letters, then the blank), K beams, U labels, H hot
+words' beginnings.
 """
 
 from typing import NamedTuple
@@ -13,13 +13,12 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from seqapps.asr.language_model import Automaton
+from seqapps.asr.word_model import PRIME, WordModel
 
 NEVER = -1e30
 """In the place of log 0: finite, so that differences are numbers."""
 
 NONE = -1
-PRIME = 1_000_003
-"""Prefixes are known by a polynomial hash modulo 2^64, the empty one by 0."""
 
 
 class Labels(NamedTuple):
@@ -29,28 +28,16 @@ class Labels(NamedTuple):
     counts: tf.Tensor
 
 
-class Alignment(NamedTuple):
-    """Where labels lie: first step and the one after the last, int32 (B, U), and how surely.
-
-    `confidence` float32 (B, U) is the label's greatest probability in between; `log_probability`
-    float32 (B,) that of the whole path.
-    """
-
-    first: tf.Tensor
-    end: tf.Tensor
-    confidence: tf.Tensor
-    log_probability: tf.Tensor
-
-
 class Fusion(NamedTuple):
-    """What is added to the network's opinion: a value per row (B,), the LM for all.
+    """What is added to the network's opinion: a value per row (B,), the language models for all.
 
-    `lm_weight` times the LM's log-probability and `bonus` for each letter; `hot_weight` for each
-    letter of a hot word. `begun` int64 (B, H) and `whole` int64 (B, H) are hashes of the beginnings
-    of hot words, and of whole ones (0 = padding).
+    `lm_weight` times the LM's log-probability and `bonus` for each letter; `word_weight` times the
+    word model's for each word; `hot_weight` for each letter of a hot word. `begun` int64 (B, H) and
+    `whole` int64 (B, H) are hashes of the beginnings of hot words, and of whole ones (0 = padding).
     """
 
     lm_weight: tf.Tensor
+    word_weight: tf.Tensor
     bonus: tf.Tensor
     hot_weight: tf.Tensor
     begun: tf.Tensor
@@ -77,6 +64,7 @@ def beam(
     *,
     width: int,
     lm: Automaton,
+    word_model: WordModel,
     space: int,
     fusion: Fusion,
 ) -> Labels:
@@ -87,10 +75,11 @@ def beam(
         steps: int32 (B,).
         width: K.
         lm: its letters are the classes without the blank.
+        word_model: knows words by the same letters.
         space: the class of the space.
         fusion: weights and hot words.
     """
-    search = _Search(lm, space, fusion)
+    search = _Search(lm, word_model, space, fusion)
     batch, count = tf.unstack(tf.shape(log_probabilities)[:2])
     state = search.start(batch, width)
     history = tf.TensorArray(tf.int32, size=count, element_shape=[None, width, 2])
@@ -134,89 +123,13 @@ def hot_hashes(words: tf.Tensor, letters: str) -> tuple[tf.Tensor, tf.Tensor]:
     return begun, tf.where(last, begun, tf.zeros_like(begun))
 
 
-def align(log_probabilities: tf.Tensor, steps: tf.Tensor, labels: Labels) -> Alignment:
-    """The best path of CTC through given labels (Viterbi over labels with blanks between).
-
-    Args:
-        log_probabilities: float32 (B, S, V).
-        steps: int32 (B,).
-        labels: at most as many as a row has steps.
-    """
-    classes, allowed = _lattice(labels, log_probabilities.shape[-1] - 1)
-    heard = tf.gather(log_probabilities, classes, axis=2, batch_dims=1)
-    length = tf.shape(classes)[1]
-    begin = tf.where(tf.range(length) < 2, heard[:, 0], NEVER)
-    moves = tf.TensorArray(tf.int32, size=tf.shape(heard)[1], element_shape=[None, None])
-    moves = moves.write(0, tf.zeros_like(classes))
-
-    def advance(step, best, moves):
-        one = tf.pad(best[:, :-1], [[0, 0], [1, 0]], constant_values=NEVER)
-        two = tf.pad(best[:, :-2], [[0, 0], [2, 0]], constant_values=NEVER)
-        two = tf.where(allowed, two[:, :length], NEVER)
-        choices = tf.stack([best, one, two], axis=-1)
-        move = tf.argmax(choices, axis=-1, output_type=tf.int32)
-        new = tf.reduce_max(choices, axis=-1) + heard[:, step]
-        alive = (step < steps)[:, None]
-        moves = moves.write(step, tf.where(alive, move, 0))
-        return step + 1, tf.where(alive, new, best), moves
-
-    _, best, moves = tf.while_loop(
-        lambda step, *_: step < tf.shape(heard)[1],
-        advance,
-        (tf.constant(1), begin, moves),
-        shape_invariants=(
-            tf.TensorShape([]),
-            tf.TensorShape([None, None]),
-            tf.TensorShape(None),
-        ),
-        parallel_iterations=1,
-    )
-    last = 2 * labels.counts
-    ends = tf.stack([last, tf.maximum(last - 1, 0)], axis=-1)
-    values = tf.gather(best, ends, axis=1, batch_dims=1)
-    end = tf.gather(ends, tf.argmax(values, axis=-1), axis=1, batch_dims=1)
-    path = _backwards(moves.stack(), end)
-    return _spans(path, steps, heard, labels, tf.reduce_max(values, axis=-1))
-
-
-def words(
-    labels: Labels, alignment: Alignment, letters: str, step_seconds: float
-) -> dict[str, tf.Tensor]:
-    """`text` (B,), `words` (B, W) padded with "", `start_s`, `end_s`, `confidence` (B, W).
-
-    A word begins with the first step of its first letter and ends with the last of its last; its
-    confidence is the geometric mean of its letters'.
-    """
-    space = letters.index(" ")
-    signs = tf.gather(tf.constant([*letters, ""]), labels.values % (len(letters) + 1))
-    within = (labels.values != NONE) & (labels.values != space)
-    begins = within & ~tf.pad(within[:, :-1], [[0, 0], [1, 0]])
-    number = tf.cumsum(tf.cast(begins, tf.int32), axis=1) - 1
-    most = tf.maximum(tf.reduce_max(tf.reduce_sum(tf.cast(begins, tf.int32), axis=1)), 0)
-    belongs = (number[:, :, None] == tf.range(most)) & within[:, :, None]  # (B, U, W)
-    spelt = tf.strings.reduce_join(tf.where(belongs, signs[:, :, None], ""), axis=1)
-    first = tf.where(belongs, alignment.first[:, :, None], tf.int32.max)
-    end = tf.where(belongs, alignment.end[:, :, None], 0)
-    share = tf.cast(belongs, tf.float32)
-    total = tf.reduce_sum(share * tf.math.log(alignment.confidence + 1e-12)[:, :, None], axis=1)
-    real = spelt != ""
-    size = tf.maximum(tf.reduce_sum(share, axis=1), 1.0)
-    start_s = step_seconds * tf.cast(tf.reduce_min(first, axis=1), tf.float32)
-    return {
-        "text": tf.strings.strip(tf.strings.reduce_join(spelt, axis=1, separator=" ")),
-        "words": spelt,
-        "start_s": tf.where(real, start_s, 0.0),
-        "end_s": step_seconds * tf.cast(tf.reduce_max(end, axis=1), tf.float32),
-        "confidence": tf.where(real, tf.exp(total / size), 0.0),
-    }
-
-
 class _State(NamedTuple):
     """What is known of each beam, all (B, K).
 
     Log-probability of its paths that end in a blank, and in a letter; the last letter; the hash of
-    the prefix; the LM's state; what LM and bonuses add; the hash of the word begun; and the hot
-    letters' reward, which is lost if the word turns out to be another one.
+    the prefix; the LM's state; what language models and bonuses add; the hash of the word begun,
+    the LM's opinion of its letters, and the number of the word before; and the hot letters' reward,
+    which is lost if the word turns out to be another one.
     """
 
     blank: tf.Tensor
@@ -226,13 +139,16 @@ class _State(NamedTuple):
     lm: tf.Tensor
     extra: tf.Tensor
     word: tf.Tensor
+    spelt: tf.Tensor
+    before: tf.Tensor
     pending: tf.Tensor
 
 
 class _Search:
     """One step of a prefix beam search over a batch."""
 
-    def __init__(self, lm: Automaton, space: int, fusion: Fusion):
+    def __init__(self, lm: Automaton, word_model: WordModel, space: int, fusion: Fusion):
+        self.word_model = word_model
         self.space, self.fusion = space, fusion
         self.letters = lm.log_probability.shape[1]
         self.lm_cost = tf.constant(lm.log_probability)
@@ -247,7 +163,18 @@ class _Search:
         alive = tf.where(tf.range(width) == 0, 0.0, NEVER) + zeros
         # Beams that hold nothing yet must not be taken for the empty prefix.
         unlike = hashes - tf.range(width, dtype=tf.int64)
-        return _State(alive, zeros + NEVER, numbers + NONE, unlike, numbers, zeros, hashes, zeros)
+        return _State(
+            blank=alive,
+            letter=zeros + NEVER,
+            last=numbers + NONE,
+            hash=unlike,
+            lm=numbers,
+            extra=zeros,
+            word=hashes,
+            spelt=zeros,
+            before=numbers + self.word_model.beginning,
+            pending=zeros,
+        )
 
     def step(self, state: _State, heard: tf.Tensor) -> tuple[_State, tf.Tensor]:
         """The K best prefixes after one more step; moves int32 (B, K, 2): parent, letter or -1."""
@@ -278,6 +205,8 @@ class _Search:
             _both(state.lm, extended["lm"]),
             _both(state.extra, extended["extra"]),
             _both(state.word, extended["word"]),
+            _both(state.spelt, extended["spelt"]),
+            _both(state.before, extended["before"]),
             _both(state.pending, extended["pending"]),
         )
         new = _State(*(tf.gather(values, chosen, axis=1, batch_dims=1) for values in whole))
@@ -291,7 +220,7 @@ class _Search:
         total = tf.reduce_logsumexp(tf.stack([state.blank, state.letter]), axis=0)
         closing = tf.gather(self.lm_cost[:, self.space], state.lm)
         closing *= self.fusion.lm_weight[:, None]
-        return total + state.extra + closing - self._lost(state)
+        return total + state.extra + closing + self._ended(state)[0] - self._lost(state)
 
     def _merged(self, state, letter, grown, hashes):
         """A beam's prefix may also be reached by growing another beam: then they are one."""
@@ -305,20 +234,40 @@ class _Search:
         return letter, tf.where(tf.reduce_any(taken, axis=2), NEVER, grown)
 
     def _extended(self, state: _State) -> dict[str, tf.Tensor]:
-        """LM state, extra, word and pending (B, K, V - 1) after each letter."""
+        """LM state, extra, the word's three and pending (B, K, V - 1) after each letter."""
         fusion = self.fusion
-        cost = tf.gather(self.lm_cost, state.lm) * fusion.lm_weight[:, None, None]
+        cost = tf.gather(self.lm_cost, state.lm)
+        weight = fusion.lm_weight[:, None] + tf.where(
+            self.is_space, 0.0, fusion.word_weight[:, None]
+        )
         word = state.word[:, :, None] * PRIME + tf.range(1, self.letters + 1, dtype=tf.int64)
         hot = _among(word, fusion.begun) & ~self.is_space
         reward = tf.where(hot, fusion.hot_weight[:, None, None], 0.0)
         lost = tf.where(self.is_space, self._lost(state)[:, :, None], state.pending[:, :, None])
         change = tf.where(hot, reward, -lost)
+        worth, ended = self._ended(state)
+        change += tf.where(self.is_space, worth[:, :, None], 0.0)
         return {
             "lm": tf.gather(self.lm_next, state.lm),
-            "extra": state.extra[:, :, None] + cost + fusion.bonus[:, None, None] + change,
+            "extra": state.extra[:, :, None]
+            + weight[:, None] * cost
+            + fusion.bonus[:, None, None]
+            + change,
             "word": tf.where(self.is_space, tf.zeros_like(word), word),
+            "spelt": tf.where(self.is_space, 0.0, state.spelt[:, :, None] + cost),
+            "before": tf.where(self.is_space, ended[:, :, None], state.before[:, :, None]),
             "pending": tf.where(hot, state.pending[:, :, None] + reward, 0.0),
         }
+
+    def _ended(self, state: _State) -> tuple[tf.Tensor, tf.Tensor]:
+        """What a word's end adds, and its number; nothing where none has begun.
+
+        Until then its letters stand for it, so that a beam does not gain by never ending a word.
+        """
+        chance, number = self.word_model.read(state.before, state.word, state.spelt)
+        begun = state.word != 0
+        worth = tf.where(begun, (chance - state.spelt) * self.fusion.word_weight[:, None], 0.0)
+        return worth, tf.where(begun, number, state.before)
 
     def _lost(self, state: _State) -> tf.Tensor:
         """What a beam loses if its word ends here: nothing if that is a hot word."""
@@ -352,43 +301,3 @@ def _traced(moves: tf.Tensor, best: tf.Tensor) -> Labels:
 def _labels(ragged: tf.RaggedTensor) -> Labels:
     counts = tf.cast(ragged.row_lengths(), tf.int32)
     return Labels(ragged.to_tensor(default_value=NONE), counts)
-
-
-def _lattice(labels: Labels, blank: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Classes int32 (B, 2 U + 1), blanks between labels; where the blank before may be skipped."""
-    values = tf.where(labels.values == NONE, blank, labels.values)
-    between = tf.fill(tf.shape(values), blank)
-    shape = [tf.shape(values)[0], 2 * tf.shape(values)[1]]
-    classes = tf.pad(
-        tf.reshape(tf.stack([between, values], axis=-1), shape),
-        [[0, 0], [0, 1]],
-        constant_values=blank,
-    )
-    before = tf.pad(classes[:, :-2], [[0, 0], [2, 0]], constant_values=blank)
-    before = before[:, : tf.shape(classes)[1]]
-    return classes, (classes != blank) & (classes != before)
-
-
-def _backwards(moves: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
-    """The path's place in the lattice at each step, int32 (B, S), from moves int32 (S, B, L)."""
-
-    def back(later, move):
-        place, step_back = later
-        place -= step_back
-        return place, tf.gather(move, place, axis=1, batch_dims=1)
-
-    places, _ = tf.scan(back, moves, (end, tf.zeros_like(end)), reverse=True)
-    return tf.transpose(places)
-
-
-def _spans(path, steps, heard, labels: Labels, total: tf.Tensor) -> Alignment:
-    places = 2 * tf.range(tf.shape(labels.values)[1]) + 1
-    on = (path[:, :, None] == places) & tf.sequence_mask(steps, tf.shape(path)[1])[:, :, None]
-    step = tf.range(tf.shape(path)[1])[None, :, None]
-    probability = tf.exp(tf.gather(heard, places, axis=2))
-    return Alignment(
-        tf.reduce_min(tf.where(on, step, tf.int32.max), axis=1),
-        tf.reduce_max(tf.where(on, step + 1, 0), axis=1),
-        tf.reduce_max(tf.where(on, probability, 0.0), axis=1),
-        total,
-    )

@@ -142,6 +142,7 @@ def _tuned(evaluation: Evaluation, *, lm_weight: float, character_bonus: float) 
     rows = len(evaluation.truth["key"])
     columns = evaluation.truth | {
         "lm_weight": np.full(rows, lm_weight, np.float32),
+        "word_weight": np.zeros(rows, np.float32),
         "character_bonus": np.full(rows, character_bonus, np.float32),
         "hot_weight": np.zeros(rows, np.float32),
         "hot_words": np.array([""] * rows, object),

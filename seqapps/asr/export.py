@@ -9,8 +9,8 @@ log-probability a step), and its `words` (B, W), padded with "", with `start_s`,
 - `samples(samples, count, rate_hz)`: float32 (B, N) in -1..1, of which `count` are the row's own.
 - `posteriors(wav)`: instead of text, `log_probability` (B, S, V) of letters and blank (last) in
   each step (`[train] subsampling` frames of 10 ms), and `steps` (B,), for a decoder of your own.
-- `tuned(wav, lm_weight, character_bonus, hot_weight, hot_words)`: beam search with the caller's
-  weights, and words (separated by spaces) to listen for.
+- `tuned(wav, lm_weight, word_weight, character_bonus, hot_weight, hot_words)`: beam search with the
+  caller's weights, and words (separated by spaces) to listen for.
 - `attention(wav)`, with `kind = "las"` only: the speller's `text` (B,) and the `weights` (B, U, S)
   of its looks. Its text is what `serving_default` and `samples` answer then; word times are those
   of CTC's best path through it.
@@ -24,7 +24,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from seqapps.asr import decoding, frontend, language_model, preprocess
+from seqapps.asr import alignment, decoding, frontend, language_model, preprocess, word_model
 
 Tensors = dict[str, tf.Tensor]
 
@@ -48,13 +48,13 @@ def endpoints(params: Any, model: keras.Model, assets: Path) -> dict[str, Any]:
         heard, steps = reader.heard(*frontend.decode(wav, rate_hz))
         return {"log_probability": heard, "steps": steps}
 
-    def tuned(wav, lm_weight, character_bonus, hot_weight, hot_words):
+    def tuned(wav, lm_weight, word_weight, character_bonus, hot_weight, hot_words):
         heard = frontend.decode(wav, rate_hz)
-        return reader.beam(*heard, lm_weight, character_bonus, hot_weight, hot_words)
+        return reader.beam(*heard, lm_weight, word_weight, character_bonus, hot_weight, hot_words)
 
     weights = [
         tf.TensorSpec([None], tf.float32, name=name)
-        for name in ("lm_weight", "character_bonus", "hot_weight")
+        for name in ("lm_weight", "word_weight", "character_bonus", "hot_weight")
     ]
 
     def attention(wav):
@@ -85,6 +85,7 @@ class Reader:
         self.table, self.model, self.letters = params.evaluate, model, facts["letters"]
         self.spells = params.train.kind == "las"
         self.lm = language_model.load(assets / "lm.npz")
+        self.word_model = word_model.load(assets / "words.npz")
         self.step_seconds = params.train.subsampling * frontend.HOP_MS / 1000
 
     def read(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:
@@ -94,16 +95,19 @@ class Reader:
             return self._answer(heard, steps, labels)
         if self.table.decoder == "greedy":
             return self.greedy(samples, counts)
-        ones = tf.ones(tf.shape(counts))
-        weights = (self.table.lm_weight * ones, self.table.character_bonus * ones, 0.0 * ones)
-        return self.beam(samples, counts, *weights, tf.fill(tf.shape(counts), ""))
+        table, ones = self.table, tf.ones(tf.shape(counts))
+        lm_weight, word_weight = table.lm_weight * ones, table.word_weight * ones
+        bonus, hot_words = table.character_bonus * ones, tf.fill(tf.shape(counts), "")
+        return self.beam(samples, counts, lm_weight, word_weight, bonus, 0.0 * ones, hot_words)
 
     def greedy(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:
         """Without a search."""
         heard, steps = self.heard(samples, counts)
         return self._answer(heard, steps, decoding.greedy(heard, steps))
 
-    def beam(self, samples, counts, lm_weight, bonus, hot_weight, hot_words) -> Tensors:
+    def beam(
+        self, samples, counts, lm_weight, word_weight, bonus, hot_weight, hot_words
+    ) -> Tensors:
         """With a beam search; the weights float32 (B,), `hot_words` strings (B,)."""
         heard, steps = self.heard(samples, counts)
         hashes = decoding.hot_hashes(hot_words, self.letters)
@@ -112,8 +116,9 @@ class Reader:
             steps,
             width=self.table.beam_width,
             lm=self.lm,
+            word_model=self.word_model,
             space=self.letters.index(" "),
-            fusion=decoding.Fusion(lm_weight, bonus, hot_weight, *hashes),
+            fusion=decoding.Fusion(lm_weight, word_weight, bonus, hot_weight, *hashes),
         )
         return self._answer(heard, steps, labels)
 
@@ -131,6 +136,6 @@ class Reader:
         return heard, steps, *self.model.speller.spell(code, steps)
 
     def _answer(self, heard, steps, labels) -> Tensors:
-        alignment = decoding.align(heard, steps, labels)
-        found = decoding.words(labels, alignment, self.letters, self.step_seconds)
-        return found | {"score": alignment.log_probability / tf.cast(steps, tf.float32)}
+        path = alignment.align(heard, steps, labels)
+        found = alignment.words(labels, path, self.letters, self.step_seconds)
+        return found | {"score": path.log_probability / tf.cast(steps, tf.float32)}

@@ -51,7 +51,7 @@ class Preprocess(config.Table):
     )
     lm_order: int = Field(6, ge=1, le=10, description="characters an n-gram of the LM spans")
     word_list_weight: float = Field(
-        0.0, ge=0, description="share of general word frequencies in the LM's counts; 0 = none"
+        0.0, ge=0, description="part of general word frequencies in the LMs; 0 = train's alone"
     )
 
 
@@ -87,6 +87,7 @@ class Evaluate(config.Evaluate):
     decoder: Literal["greedy", "beam"] = "beam"
     beam_width: int = Field(16, ge=1)
     lm_weight: float = Field(0.5, ge=0, description="of the character LM in the beam; 0 = none")
+    word_weight: float = Field(0.0, ge=0, description="of the word LM in the beam; 0 = none")
     character_bonus: float = Field(0.5, ge=0, description="a letter's reward, against the LM")
     pocketsphinx: bool = Field(False, description="compare with its English model")
 

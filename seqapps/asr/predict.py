@@ -169,6 +169,7 @@ def _hot(params: Any, language: str) -> dict[str, Any]:
         )
     return {
         "lm_weight": np.float32(params.evaluate.lm_weight),
+        "word_weight": np.float32(params.evaluate.word_weight),
         "character_bonus": np.float32(params.evaluate.character_bonus),
         "hot_weight": np.float32(params.predict.hot_weight),
         "hot_words": words,

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from seqapps.app import Item, Skip, UserError
-from seqapps.asr import audio, ingest, language_model, phones, text
+from seqapps.asr import audio, ingest, language_model, phones, text, word_model
 
 SLOWEST, FASTEST = 3.0, 26.0
 """Characters a second; outside of it, transcript and sound hardly belong together."""
@@ -64,7 +64,8 @@ def index(params: Any, raw: Path) -> Iterator[Item | Skip]:
 def assets(params: Any, items: Iterable[Item], out: Path) -> None:
     """Writes `assets.json` (language, alphabet, rate) and what comes of the train texts.
 
-    That is `lm.npz`, their language model, and `phones.json`, how their words sound.
+    That is `lm.npz` and `words.npz`, the language models of their characters and their words, and
+    `phones.json`, how they sound.
     """
     table = params.preprocess
     facts = {
@@ -74,12 +75,11 @@ def assets(params: Any, items: Iterable[Item], out: Path) -> None:
     }
     (out / "assets.json").write_text(json.dumps(facts, ensure_ascii=False, indent=1) + "\n")
     texts = sorted({item.where[1] for item in items})
-    language_model.fit(
-        texts,
-        facts["letters"],
-        order=table.lm_order,
-        words=language_model.general_words(facts["language"], table.word_list_weight),
-    ).save(out / "lm.npz")
+    words = language_model.general_words(facts["language"], table.word_list_weight)
+    characters = language_model.fit(texts, facts["letters"], order=table.lm_order, words=words)
+    characters.save(out / "lm.npz")
+    general = word_model.general(facts["language"], words)
+    word_model.fit(texts, facts["letters"], general).save(out / "words.npz")
     phones.save(texts, facts["language"], out)
 
 

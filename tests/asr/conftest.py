@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from seqapps import config
-from seqapps.asr import APP, language_model, phones, preprocess, text
+from seqapps.asr import APP, language_model, phones, preprocess, text, word_model
 
 RATE_HZ = 8000
 TRAIN = dict(seed=1, epochs=2, batch_size=4, learning_rate=0.01, clip_norm=1.0, patience_epochs=2)
@@ -77,6 +77,9 @@ def fitted(tmp_path_factory):
     language_model.fit(["hello there", "good day"], facts["letters"], order=3, words={}).save(
         out / "lm.npz"
     )
+    nothing = word_model.General({}, {}, {})
+    words = word_model.fit(["hello there", "good day"], facts["letters"], nothing)
+    words.save(out / "words.npz")
     phones.save(["hello there", "good day", "it's me"], "en", out)
     assert preprocess.facts(out) == facts
     return out

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqapps.asr import decoding, language_model
+from seqapps.asr import alignment, decoding, language_model, word_model
 
 LETTERS = " ab"
 BLANK = len(LETTERS)
@@ -39,16 +39,31 @@ def exhaustive(log_probabilities, extra=lambda text: 0.0):
     return max(chances, key=lambda text: chances[text] + extra(text))
 
 
-def search(values, steps=None, *, lm=FLAT, lm_weight=0.0, bonus=0.0, hot=("", 0.0), width=20):
+NO_WORDS = word_model.fit(["a"], LETTERS, word_model.General({}, {}, {}))
+
+
+def search(
+    values,
+    steps=None,
+    *,
+    lm=FLAT,
+    lm_weight=0.0,
+    words=NO_WORDS,
+    word_weight=0.0,
+    bonus=0.0,
+    hot=("", 0.0),
+    width=20,
+):
     rows = len(values)
-    words, weight = hot
-    hashes = decoding.hot_hashes(tf.constant([words] * rows), LETTERS)
-    weights = (tf.fill([rows], float(w)) for w in (lm_weight, bonus, weight))
+    hot_words, weight = hot
+    hashes = decoding.hot_hashes(tf.constant([hot_words] * rows), LETTERS)
+    weights = (tf.fill([rows], float(w)) for w in (lm_weight, word_weight, bonus, weight))
     return decoding.beam(
         tf.constant(values),
         tf.constant(steps or [values.shape[1]] * rows),
         width=width,
         lm=lm,
+        word_model=words,
         space=0,
         fusion=decoding.Fusion(*weights, *hashes),
     )
@@ -100,6 +115,35 @@ def test_beam_with_a_language_model_finds_the_best_sum_of_both(random_utterances
     assert expected != [exhaustive(values) for values in random_utterances]
 
 
+def test_beam_with_a_word_model_finds_the_best_sum_of_both(random_utterances):
+    lm = language_model.fit(["ab ab", "ba"], LETTERS, order=3, words={})
+    words = word_model.fit(["ab ab a", "b a"], LETTERS, word_model.General({}, {}, {}))
+
+    def extra(text):
+        before, total, state = words.beginning, 0.0, language_model.START
+        for word in text.split(" "):
+            spelt = 0.0
+            for letter in word:
+                column = LETTERS.index(letter)
+                spelt += lm.log_probability[state, column]
+                state = lm.following[state, column]
+            total += 0.5 * (spelt + lm.log_probability[state, 0])
+            state = lm.following[state, 0]
+            if word:
+                asked = [[before]], word_model._hashes([word], LETTERS)[None], [[np.float32(spelt)]]
+                chance, number = words.read(*map(tf.constant, asked))
+                total += 0.8 * float(chance[0, 0])
+                before = int(number[0, 0])
+        return total + 1.5 * len(text)
+
+    options = {"lm": lm, "lm_weight": 0.5, "bonus": 1.5, "width": 90}
+    labels = search(random_utterances, words=words, word_weight=0.8, **options)
+    expected = [exhaustive(values, extra) for values in random_utterances]
+    assert [spelt(labels, row) for row in range(len(expected))] == expected
+    alone = search(random_utterances, **options)
+    assert expected != [spelt(alone, row) for row in range(len(expected))]
+
+
 def test_a_narrow_beam_may_miss_the_best_text(random_utterances):
     wide, narrow = search(random_utterances, width=60), search(random_utterances, width=1)
     rows = range(len(random_utterances))
@@ -128,7 +172,7 @@ def test_a_word_that_only_begins_like_a_hot_word_gains_nothing():
 
 def test_hot_words_are_known_by_their_beginnings():
     begun, whole = decoding.hot_hashes(tf.constant(["ab b", ""]), LETTERS)
-    p = decoding.PRIME
+    p = word_model.PRIME
     assert begun.numpy().tolist() == [[2, 2 * p + 3, 0, 3, 0], [0] * 5]
     assert whole.numpy().tolist() == [[0, 2 * p + 3, 0, 3, 0], [0] * 5]
 
@@ -138,7 +182,7 @@ def test_alignment_finds_the_steps_of_each_letter():
     values = np.log(np.full((1, 8, 4), 0.1, np.float32))
     values[0, range(8), path] = np.log(0.7)
     labels = decoding.Labels(tf.constant([[1, 1, 0, 2]]), tf.constant([4]))
-    found = decoding.align(tf.constant(values), tf.constant([8]), labels)
+    found = alignment.align(tf.constant(values), tf.constant([8]), labels)
     assert found.first.numpy().tolist() == [[1, 4, 5, 6]]
     assert found.end.numpy().tolist() == [[3, 5, 6, 7]]
     np.testing.assert_allclose(found.confidence, [[0.7] * 4], rtol=1e-5)
@@ -155,19 +199,19 @@ def test_alignment_of_a_text_that_was_not_said_is_the_best_path_all_the_same(ran
         if collapsed(path) == "aa"
     )
     labels = decoding.Labels(tf.constant([text]), tf.constant([2]))
-    found = decoding.align(tf.constant(values[None]), tf.constant([6]), labels)
+    found = alignment.align(tf.constant(values[None]), tf.constant([6]), labels)
     np.testing.assert_allclose(found.log_probability, [best], rtol=1e-5)
 
 
 def test_words_have_times_and_the_mean_confidence_of_their_letters():
     labels = decoding.Labels(tf.constant([[0, 1, 2, 0, 0, 2], [1] + [-1] * 5]), tf.constant([6, 1]))
-    alignment = decoding.Alignment(
+    path = alignment.Alignment(
         tf.constant([[0, 2, 4, 6, 7, 9], [5, 0, 0, 0, 0, 0]]),
         tf.constant([[1, 3, 6, 7, 8, 11], [6, 0, 0, 0, 0, 0]]),
         tf.constant([[1.0, 0.9, 0.4, 1, 1, 0.5], [0.8, 0, 0, 0, 0, 0]]),
         tf.constant([0.0, 0.0]),
     )
-    found = decoding.words(labels, alignment, LETTERS, 0.03)
+    found = alignment.words(labels, path, LETTERS, 0.03)
     assert found["text"].numpy().tolist() == [b"ab b", b"a"]
     assert found["words"].numpy().tolist() == [[b"ab", b"b"], [b"a", b""]]
     np.testing.assert_allclose(found["start_s"], [[0.06, 0.27], [0.15, 0]], rtol=1e-5)
@@ -179,8 +223,8 @@ def test_nothing_heard_is_an_empty_text():
     values = np.log(np.full((2, 3, 4), 0.01, np.float32))
     values[:, :, BLANK] = 0.0
     labels = decoding.greedy(tf.constant(values), tf.constant([3, 2]))
-    found = decoding.words(
-        labels, decoding.align(tf.constant(values), tf.constant([3, 2]), labels), LETTERS, 0.03
+    found = alignment.words(
+        labels, alignment.align(tf.constant(values), tf.constant([3, 2]), labels), LETTERS, 0.03
     )
     assert found["text"].numpy().tolist() == [b"", b""]
     assert found["words"].shape == (2, 0)

@@ -76,9 +76,9 @@ def test_samples_are_read_like_a_file_of_them(exported, wavs):
 
 
 def test_the_callers_weights_and_hot_words_change_what_is_read(exported, wavs):
-    def tuned(lm_weight=0.5, character_bonus=0.5, hot_weight=0.0, hot_words=""):
+    def tuned(lm_weight=0.5, word_weight=0.0, character_bonus=0.5, hot_weight=0.0, hot_words=""):
         weights = {"lm_weight": lm_weight, "character_bonus": character_bonus}
-        weights |= {"hot_weight": hot_weight}
+        weights |= {"word_weight": word_weight, "hot_weight": hot_weight}
         return texts(
             exported.tuned(
                 wav=tf.constant(wavs),
@@ -89,6 +89,7 @@ def test_the_callers_weights_and_hot_words_change_what_is_read(exported, wavs):
 
     assert tuned() == texts(exported.serving_default(wav=tf.constant(wavs)))
     assert tuned(lm_weight=3.0) != tuned(lm_weight=0.0)
+    assert tuned(word_weight=9.0, character_bonus=3.0) != tuned(character_bonus=3.0)
     heard = tuned(hot_weight=20.0, hot_words="good day")
     assert all(word in ("good", "day") for text in heard for word in text.split())
 

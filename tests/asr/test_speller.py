@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from seqapps import config, evaluation
 from seqapps import export as saved_model
-from seqapps.asr import audio, decoding, export, model
+from seqapps.asr import alignment, audio, export, model
 from seqapps.asr.speller import Speller
 from tests.asr.conftest import noisy, parameters
 
@@ -78,7 +78,7 @@ def test_no_text_is_longer_than_ctc_could_align(table, letter, longest):
     speller.out.bias.assign(tf.one_hot(letter, LETTERS + 1))  # the same letter for ever
     labels, _ = speller.spell(*heard)
     assert labels.counts.numpy().tolist() == [longest]
-    path = decoding.align(tf.math.log(tf.fill([1, 5, 4], 0.25)), heard[1], labels)
+    path = alignment.align(tf.math.log(tf.fill([1, 5, 4], 0.25)), heard[1], labels)
     np.testing.assert_allclose(path.log_probability, 5 * np.log(0.25), rtol=1e-5)
 
 
