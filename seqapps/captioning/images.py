@@ -42,6 +42,18 @@ def upright(content: bytes) -> bytes:
         return out.getvalue()
 
 
+def turned(content: bytes) -> bytes:
+    """The image as PNG with its rows and columns swapped: what was on top is on the left.
+
+    Raises:
+        Refused: empty, truncated, or no image.
+    """
+    out = io.BytesIO()
+    with _opened(content) as image:
+        image.convert("RGBA").transpose(Image.Transpose.TRANSPOSE).save(out, "PNG")
+    return out.getvalue()
+
+
 def thumbnail(content: bytes) -> np.ndarray:
     """The image over white, made tiny: float32 (8 * 8 * 3,) in [0, 1].
 
@@ -50,6 +62,12 @@ def thumbnail(content: bytes) -> np.ndarray:
     """
     small = over_white(content).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
     return np.asarray(small, np.float32).ravel() / 255
+
+
+def swapped(thumbnails: np.ndarray) -> np.ndarray:
+    """The thumbnails (N, 192) of the same pictures with rows and columns swapped."""
+    squares = thumbnails.reshape(-1, THUMBNAIL, THUMBNAIL, 3)
+    return squares.transpose(0, 2, 1, 3).reshape(thumbnails.shape)
 
 
 def over_white(content: bytes) -> Image.Image:

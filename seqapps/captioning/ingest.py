@@ -3,12 +3,15 @@
 Writes `captions.jsonl`, a line per picture: `key`, `image` (a path: packaged pictures lie in
 `images/`, the user's stay where they are), `captions` as they were written, `split` if the source
 has one, `twin` (number of the first picture that looks the same) or `problem`; and `manifest.json`.
+Further drawings of the same flags (`widened_by`) come last, with the flag's key as `widens`. Lines
+of flags have `alike` and `alike_turned`: the flags that look like this picture, and like it with
+rows and columns swapped.
 """
 
 import json
 import os
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -57,6 +60,23 @@ STAMPS = Package(
     "6db6c1bfc870a47f1499d6203b083522eacb57c5f9c87d468f2e92eb6d9d5f34",
     "GPL-2",
 )
+FURTHER_DRAWINGS = {
+    "svg_country_flags": Package(
+        "npm",
+        "svg-country-flags",
+        "1.2.10",
+        "svg-country-flags-1.2.10.tgz",
+        "2576650b4568c8ee1a2a6ddaa45c0246be16735f229bb40b1a0a6f40424e5213",
+        "public domain",
+    )
+}
+FURTHER_FOLDER = "package/png250px/"
+ANOTHER_FLAG = {"svg_country_flags": ("mr", "sh")}
+"""Where a package draws another flag than the Factbook describes: found by looking at all of them.
+
+Mauritania's with the red stripes of 2017, and the United Kingdom's for Saint Helena.
+"""
+
 STAMP_FOLDER = "usr/share/tuxpaint/stamps/"
 DOMAIN_OF_ISO = {"uk": "gb"}
 """Internet country codes that differ from the ISO code in a flag's file name."""
@@ -78,6 +98,11 @@ def ingest(params: Any, out: Path) -> dict[str, int]:
     if table.limit and table.source != "flags":
         entries = [entries[i] for i in _spread(len(entries), table.limit)]
     lines = _compared(entries, table.twin_rms)
+    for package in table.widened_by:
+        lines += _further(package, out / "images", entries, counts)
+        origins.append(FURTHER_DRAWINGS[package])
+    if table.source == "flags":
+        _mark_alike(lines, table.twin_rms)
     with (out / "captions.jsonl").open("w") as file:
         for line in lines:
             line["image"] = os.path.relpath(line["image"], out) if origins else line["image"]
@@ -111,6 +136,41 @@ def _flags(table: Any, folder: Path, counts: Counter[str]) -> tuple[list[Entry],
     for code, entry in found.items():
         entry.image.write_bytes(pictures[code])
     return [found[code] for code in sorted(found)], [FACTBOOK, FLAGS]
+
+
+def _further(
+    package: str, folder: Path, entries: list[Entry], counts: Counter[str]
+) -> Iterator[dict[str, Any]]:
+    """Lines of a package's drawings of the flags in `entries`."""
+    drawings = {
+        Path(name).stem: content
+        for name, content in fetch.members(
+            _fetch(FURTHER_DRAWINGS[package]), lambda name: name.startswith(FURTHER_FOLDER)
+        )
+    }
+    for entry in entries:
+        if entry.key in ANOTHER_FLAG[package] or entry.key not in drawings:
+            known = "draws another flag" if entry.key in drawings else "draws no such flag"
+            counts[f"skipped: {package} {known}"] += 1
+            continue
+        image = folder / f"{entry.key}.{package}.png"
+        image.write_bytes(drawings[entry.key])
+        again = entry._replace(key=f"{entry.key}~{package}", image=image)
+        yield again._asdict() | {"image": str(image), "widens": entry.key}
+        counts[f"drawn again by {package}"] += 1
+
+
+def _mark_alike(lines: list[dict[str, Any]], rms: float) -> None:
+    """Adds to each line the flags that look like its picture, as it is and with axes swapped."""
+    plain = np.stack([images.thumbnail(Path(line["image"]).read_bytes()) for line in lines])
+    same: dict[int, set[int]] = defaultdict(set)
+    for one, other in images.twins(np.concatenate([plain, images.swapped(plain)]), rms):
+        same[one].add(other)
+        same[other].add(one)
+    flags, count = [line.get("widens", line["key"]) for line in lines], len(lines)
+    for number, line in enumerate(lines):
+        for name, row in (("alike", number), ("alike_turned", count + number)):
+            line[name] = sorted({flags[other] for other in same[row] if other < count})
 
 
 def _text(country: Any, chapter: str, heading: str) -> str:

@@ -23,6 +23,15 @@ class Ingest(config.Table):
     twin_rms: float = Field(
         0.02, ge=0, lt=1, description="images whose 8x8 thumbnails differ by less are twins"
     )
+    widened_by: tuple[Literal["svg_country_flags"], ...] = Field(
+        (), description="further drawings: they train, and are never what is chosen or judged by"
+    )
+
+    @model_validator(mode="after")
+    def _widens_flags(self) -> "Ingest":
+        if self.widened_by and self.source != "flags":
+            raise ValueError('widened_by holds drawings of flags; set source = "flags", or [] here')
+        return self
 
 
 class Preprocess(config.Table):
@@ -36,6 +45,9 @@ class Preprocess(config.Table):
     seed: int = Field(ge=0)
     min_count: int = Field(1, ge=1, description="rarer words of the train captions are unknown")
     max_words: int = Field(40, ge=2, description="longer captions are cut in training")
+    turn_bands: bool = Field(
+        False, description="bands train a second time with rows and columns swapped, words too"
+    )
     encoder: Literal[ENCODERS] = "small"  # type: ignore[valid-type]
     weights: str = Field("none", description="of keras.applications: imagenet, a path, none")
     image_height: int = Field(64, ge=32)
@@ -106,3 +118,9 @@ class Params(config.Table):
     evaluate: Evaluate
     export: config.Export = config.Export()
     predict: config.Predict = config.Predict()
+
+    @model_validator(mode="after")
+    def _turns_flags(self) -> "Params":
+        if self.preprocess.turn_bands and self.ingest.source != "flags":
+            raise ValueError('preprocess.turn_bands knows the words of source = "flags" only')
+        return self

@@ -5,42 +5,61 @@ whatever hangs together through them. Where a source brings its own split and a 
 several parts of it, the part most in need of protection keeps it (test before validation before
 train) and the others' members are left out, counted.
 
+Further drawings (`ingest.widened_by`) train where their flag trains, and have no say in the split
+and the vocabulary; one that looks like a held-out flag is left out. Nor has a picture of bands that
+comes a second time with its rows and columns swapped (`turn_bands`).
+
 Axis letters: R references, W words of a row, N cells of the grid, C channels.
 """
 
 import json
 import random
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from seqapps.app import Item, Skip, UserError
 from seqapps.captioning import images
-from seqapps.captioning.words import END, PAD, SPECIAL, START, UNKNOWN, first_clause, words
+from seqapps.captioning.words import END, PAD, SPECIAL, START, UNKNOWN, first_clause, turned, words
 
 PROTECTED = ("test", "validation", "train")
 
 
+class Where(NamedTuple):
+    """What an item names: a picture and its captions.
+
+    `widens`: it only trains, and its words are not counted; `turned`: rows and columns are swapped.
+    """
+
+    path: str
+    captions: tuple[str, ...]
+    widens: bool = False
+    turned: bool = False
+
+
 def index(params: Any, raw: Path) -> Iterator[Item | Skip]:
-    """Each picture of each fold: `where` is (path of the picture, its captions)."""
+    """Each picture of each fold, and what trains beside it; `where` is a `Where`."""
     table = params.preprocess
     entries: list[dict[str, Any]] = []
+    further: list[dict[str, Any]] = []
     for entry in _usable(table, raw):
         if isinstance(entry, Skip):
             yield entry
         else:
-            entries.append(entry)
+            (further if "widens" in entry else entries).append(entry)
     if not entries:
         return
     groups = _groups(entries)
-    if any(entry["split"] for entry in entries):
-        yield from _by_list(table, entries, groups)
-    else:
-        yield from _by_share(table, entries, groups)
+    place = _by_list if any(entry["split"] for entry in entries) else _by_share
+    placed = list(place(table, entries, groups))
+    yield from placed
+    items = [item for item in placed if isinstance(item, Item)]
+    yield from _widening([*entries, *further], items, turn_bands=table.turn_bands)
 
 
 def assets(params: Any, items: Iterable[Item], out: Path) -> None:
@@ -53,7 +72,8 @@ def assets(params: Any, items: Iterable[Item], out: Path) -> None:
     longest = pictures = 0
     for item in items:
         pictures += 1
-        for caption in item.where[1]:
+        where = Where(*item.where)
+        for caption in () if where.widens else where.captions:
             found = words(caption)
             counts.update(found)
             longest = max(longest, len(found))
@@ -77,9 +97,10 @@ def assets(params: Any, items: Iterable[Item], out: Path) -> None:
 
 def example(params: Any, assets: Path, item: Item) -> dict[str, Any] | Skip:
     """One record: the picture's bytes, what the encoder starts from, and the references."""
-    path, captions = item.where
+    path, captions, _, turns = Where(*item.where)
     try:
         content = images.upright(Path(path).read_bytes())
+        content = images.turned(content) if turns else content
     except images.Refused as refused:
         return Skip(str(refused), item.key)
     known, vocabulary = facts(assets), {w: n for n, w in enumerate(load_vocabulary(assets))}
@@ -150,7 +171,7 @@ def _groups(entries: list[dict[str, Any]]) -> list[str]:
     pairs = [
         (firsts.setdefault(mark, number), number)
         for number, entry in enumerate(entries)
-        for mark in [entry["twin"], *(tuple(words(c)) for c in entry["captions"])]
+        for mark in [entry["twin"], *(_said(c) for c in entry["captions"])]
     ]
     return [entries[root]["key"] for root in images.components(len(entries), pairs)]
 
@@ -203,5 +224,40 @@ def _by_list(table: Any, entries: list[dict[str, Any]], groups: list[str]) -> It
             yield _item(entry, split, group, "all")
 
 
+def _widening(
+    entries: list[dict[str, Any]], placed: list[Item], *, turn_bands: bool
+) -> Iterator[Item | Skip]:
+    """What trains beside the items of train: their further drawings, and bands turned."""
+    drawings = defaultdict(list)
+    for entry in entries:
+        drawings[entry.get("widens", entry["key"])].append(entry)
+    held_out = defaultdict(set)
+    for item in placed:
+        if item.split != "train":
+            held_out[item.fold] |= {item.key, *map(_said, item.where.captions)}
+    for item in placed:
+        for entry in drawings[item.key] if item.split == "train" else ():
+            if "widens" in entry:
+                where = Where(entry["image"], item.where.captions, widens=True)
+                again = replace(item, key=entry["key"], where=where)
+                yield _unlike(again, entry["alike"], held_out[item.fold])
+            captions = tuple(filter(None, map(turned, entry["captions"])))
+            if turn_bands and captions:
+                where = Where(entry["image"], captions, widens=True, turned=True)
+                again = replace(item, key=f"{entry['key']}~turned", where=where)
+                yield _unlike(again, entry["alike_turned"], held_out[item.fold])
+
+
+def _unlike(item: Item, alike: list[str], held_out: set[Any]) -> Item | Skip:
+    if held_out.isdisjoint([*alike, *map(_said, item.where.captions)]):
+        return item
+    return Skip("widening: looks or reads like a held-out flag", f"{item.key} in {item.fold}")
+
+
+def _said(caption: str) -> tuple[str, ...]:
+    return tuple(words(caption))
+
+
 def _item(entry: dict[str, Any], split: Any, group: str, fold: str) -> Item:
-    return Item(entry["key"], split, group, (entry["image"], tuple(entry["captions"])), fold)
+    where = Where(entry["image"], tuple(entry["captions"]))
+    return Item(entry["key"], split, group, where, fold)

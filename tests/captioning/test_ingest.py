@@ -135,3 +135,81 @@ def test_a_stamps_sentence_in_each_language():
     assert ingest.stamp_caption(text, "en") == "A red apple."
     assert ingest.stamp_caption(text, "es") == "Una manzana roja."
     assert ingest.stamp_caption("A red apple.\n", "es") == ""
+
+
+def banded(*colours, vertical=False):
+    picture = Image.new("RGB", (48, 48))
+    for number, colour in enumerate(colours):
+        width = 48 // len(colours)
+        place = (number * width, 0) if vertical else (0, number * width)
+        picture.paste(colour, (*place, 48, 48))
+    return picture
+
+
+@pytest.fixture
+def flags(monkeypatch, tmp_path):
+    """Flags of countries xa to xd out of packages made here; returns lines by key, and counts."""
+    drawn = {
+        "xa": banded("red", "white", "black"),
+        "xb": banded("red", "white", "black", vertical=True),
+        "xc": speckled(1),
+        "mr": speckled(2),
+    }
+    country = lambda key: {  # noqa: E731
+        "Government": {"Flag description": {"text": f"words of {key}"}},
+        "Communications": {"Internet country code": {"text": f".{key}"}},
+    }
+    held = {
+        ingest.FLAGS.name: {f"x/{key}.png": encoded(flag) for key, flag in drawn.items()},
+        ingest.FACTBOOK.name: {f"{key}.json": json.dumps(country(key)) for key in drawn},
+        "svg-country-flags": {
+            f"{ingest.FURTHER_FOLDER}{key}.png": encoded(drawn[key].resize((90, 50)))
+            for key in ("xa", "xb", "mr")
+        },
+    }
+    monkeypatch.setattr(ingest, "_fetch", lambda package: package.name)
+    monkeypatch.setattr(
+        ingest.fetch,
+        "members",
+        lambda name, wanted: ((n, held[name][n]) for n in held[name] if wanted(n)),
+    )
+    params = SimpleNamespace(ingest=Ingest(widened_by=("svg_country_flags",)))
+    counts = ingest.ingest(params, tmp_path)
+    lines = map(json.loads, (tmp_path / "captions.jsonl").read_text().splitlines())
+    return {line["key"]: line for line in lines}, counts
+
+
+def test_further_drawings_come_last_and_have_the_words_of_their_flag(flags, tmp_path):
+    lines, counts = flags
+    assert list(lines) == [
+        "mr", "xa", "xb", "xc", "xa~svg_country_flags", "xb~svg_country_flags",
+    ]  # fmt: skip
+    further = lines["xa~svg_country_flags"]
+    assert (further["widens"], further["captions"]) == ("xa", ["words of xa"])
+    with Image.open(tmp_path / further["image"]) as picture:
+        assert picture.size == (90, 50)
+    assert counts["drawn again by svg_country_flags"] == 2
+
+
+def test_a_drawing_of_another_flag_or_of_none_is_counted_and_left_out(flags):
+    _, counts = flags
+    assert counts["skipped: svg_country_flags draws another flag"] == 1  # mr
+    assert counts["skipped: svg_country_flags draws no such flag"] == 1  # xc
+
+
+def test_a_flag_looks_like_another_one_with_rows_and_columns_swapped(flags):
+    lines, _ = flags
+    assert lines["xa"]["alike"] == lines["xa~svg_country_flags"]["alike"] == ["xa"]
+    assert lines["xa"]["alike_turned"] == lines["xa~svg_country_flags"]["alike_turned"] == ["xb"]
+    assert lines["xc"]["alike_turned"] == []
+
+
+def test_a_turned_picture_has_on_the_left_what_was_on_top():
+    turned = Image.open(io.BytesIO(images.turned(encoded(speckled(4)))))
+    wanted = np.asarray(speckled(4)).transpose(1, 0, 2)
+    assert (np.asarray(turned.convert("RGB")) == wanted).all()
+
+
+def test_only_flags_are_drawn_again():
+    with pytest.raises(ValueError, match='set source = "flags"'):
+        Ingest(source="tuxpaint", widened_by=("svg_country_flags",))

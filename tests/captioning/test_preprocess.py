@@ -7,7 +7,7 @@ import pytest
 from seqapps.app import Item, Skip, UserError
 from seqapps.captioning import encoders, preprocess
 from seqapps.captioning.params import Preprocess
-from seqapps.captioning.words import first_clause, words
+from seqapps.captioning.words import first_clause, turned, words
 from tests.captioning.conftest import encoded, speckled
 
 
@@ -60,6 +60,80 @@ def test_five_folds_test_every_picture_once_and_leak_no_group(tmp_path):
         assert set(splits.values()) == {"train", "validation", "test"}
 
 
+def widened(entries):
+    """The entries, each drawn again; k0 and k1 look the same once turned."""
+    swapped = {"k0": ["k1"], "k1": ["k0"]}
+    marked = [
+        entry | {"alike": [f"k{n}"], "alike_turned": swapped.get(f"k{n}", [])}
+        for n, entry in enumerate(entries)
+    ]
+    captions = [entry.get("captions", [f"picture {n}"]) for n, entry in enumerate(entries)]
+    return marked + [
+        entry | {"key": f"k{n}~again", "widens": f"k{n}", "captions": captions[n]}
+        for n, entry in enumerate(marked)
+    ]
+
+
+def by_place(found):
+    return {(item.fold, item.key): item.split for item in found if isinstance(item, Item)}
+
+
+def test_further_drawings_train_with_their_flag_and_change_no_split(tmp_path):
+    entries = [{} for _ in range(20)]
+    alone = by_place(preprocess.index(params(folds=5), raw(tmp_path, entries)))
+    beside = by_place(preprocess.index(params(folds=5), raw(tmp_path, widened(entries))))
+    again = {place: split for place, split in beside.items() if place not in alone}
+    assert {place: split for place, split in beside.items() if place in alone} == alone
+    trained = {place for place, split in alone.items() if split == "train"}
+    assert {(fold, key.removesuffix("~again")) for fold, key in again} == trained
+    assert set(again.values()) == {"train"}
+
+
+def test_turned_bands_train_with_turned_words(tmp_path):
+    entries = [{"captions": ["two equal vertical bands of red (hoist side) and white"]}]
+    entries += [{} for _ in range(9)]
+    table = params(turn_bands=True, folds=5)
+    found = list(preprocess.index(table, raw(tmp_path, widened(entries))))
+    again = [item for item in found if isinstance(item, Item) and item.key.endswith("~turned")]
+    assert {item.key for item in again} == {"k0~turned", "k0~again~turned"}
+    assert {item.split for item in again} == {"train"}
+    words_said = {caption for item in again for caption in item.where.captions}
+    assert words_said == {"two equal horizontal bands of red top and white"}
+    splits = by_place(found)
+    held_out = {fold for (fold, key), split in splits.items() if key == "k1" and split != "train"}
+    assert held_out and not held_out & {item.fold for item in again}
+    reasons = {entry.reason for entry in found if isinstance(entry, Skip)}
+    assert reasons == {"widening: looks or reads like a held-out flag"}
+
+
+def test_turned_bands_that_read_like_a_held_out_flag_do_not_train(tmp_path):
+    both = [["two bands, vertical, of red and white"], ["two bands horizontal of red and white"]]
+    entries = [{"captions": captions} for captions in both] + [{} for _ in range(8)]
+    entries = [entry | {"alike_turned": [], "alike": []} for entry in entries]
+    found = by_place(preprocess.index(params(turn_bands=True, folds=5), raw(tmp_path, entries)))
+    for (fold, key), split in found.items():
+        if key == "k1":
+            own = found[fold, "k0"] == "train"
+            assert ((fold, "k0~turned") in found) == (own and split == "train")
+
+
+@pytest.mark.parametrize(
+    ("caption", "swapped"),
+    [
+        ("Two bands of red (top) and blue, horizontal",
+         "two bands of red hoist side and blue vertical"),
+        ("two vertical bands of red and white with the coat of arms centered in the red band",
+         "two horizontal bands of red and white with the coat of arms centered in the red band"),
+        ("five horizontal bands of red (top, center, and bottom) alternating with white",
+         "five vertical bands of red hoist side center and fly side alternating with white"),
+        ("two horizontal bands of red and white with a triangle based on the hoist side", None),
+        ("red with a white cross", None),
+    ],
+)  # fmt: skip
+def test_words_of_bands_are_turned_and_others_are_not(caption, swapped):
+    assert turned(caption) == swapped
+
+
 def test_captions_that_are_no_description_are_counted(tmp_path):
     entries = [{"captions": ["the flag of France is used; it is old"]}, {}, {}, {}]
     table = params(leave_out="^the flag of .* is used", caption="first_clause")
@@ -91,6 +165,16 @@ def test_the_vocabulary_is_the_train_captions_most_frequent_first(tmp_path):
     preprocess.assets(params(min_count=2), items, tmp_path)
     assert preprocess.load_vocabulary(tmp_path)[4:] == ["red", "star"]
     assert preprocess.facts(tmp_path)["max_words"] == 3
+
+
+def test_what_widens_training_has_no_say_in_the_vocabulary(tmp_path):
+    items = [
+        Item("a", "train", "a", preprocess.Where("a.png", ("red star",))),
+        Item("b", "train", "b", preprocess.Where("b.png", ("blue star star",), widens=True)),
+    ]
+    preprocess.assets(params(), items, tmp_path)
+    assert preprocess.load_vocabulary(tmp_path)[4:] == ["red", "star"]
+    assert preprocess.facts(tmp_path)["train_pictures"] == 2
 
 
 def test_a_record_holds_every_reference_as_numbers_and_the_pixels_of_the_graph(assets, tmp_path):
