@@ -40,6 +40,14 @@ SHADES = {
 """Colours of the palette that go where another one goes when colours change places."""
 
 UNMOVED = ("grey",)
+FIXED = (
+    "gold", "golden", "golden-yellow", "maroon", "saffron", "azure", "aquamarine", "copper", "gray",
+    "white-edged", "black-edged", "yellow-edged", "uk",
+)  # fmt: skip
+"""Words that a change of colours would make untrue: a caption with one of them keeps its colours.
+
+The flag of the UK within a flag has its own colours; the others name a colour that does not move.
+"""
 
 PALETTE_WIDTH = 0.15
 """Distance in sRGB at which a pixel still counts as like a colour."""
@@ -231,6 +239,9 @@ class Recolouring:
         names = [name for name in PALETTE if name not in (*SHADES, *UNMOVED)]
         self.moved = [name for name in names if name in vocabulary]
         self.numbers = tf.constant([vocabulary.index(name) for name in self.moved], tf.int64)
+        self.fixed = tf.constant(
+            [vocabulary.index(word) for word in FIXED if word in vocabulary], tf.int64
+        )
         self.size = len(vocabulary)
         # Row: a colour of the palette. Column: the moved colour that it is a shade of.
         followed = [SHADES.get(name, name) for name in PALETTE]
@@ -238,6 +249,10 @@ class Recolouring:
 
     def __call__(self, pixels: tf.Tensor, words: tf.Tensor, seed: tf.Tensor):
         """Pixels float32 (H, W, 3) and words int64 (T,), after one drawn change of places."""
+        keeps = tf.reduce_any(words[:, None] == self.fixed)
+        return tf.cond(keeps, lambda: (pixels, words), lambda: self._changed(pixels, words, seed))
+
+    def _changed(self, pixels, words, seed):
         places = tf.argsort(tf.random.stateless_uniform([len(self.moved)], seed))
         colours = tf.constant([PALETTE[name] for name in self.moved])
         change = tf.gather(colours, places) - colours

@@ -116,6 +116,17 @@ def test_colours_change_places_and_their_names_with_them():
     assert {name for flag in heard for name in flag} == {"red", "white", "blue", "green"}
 
 
+@pytest.mark.parametrize("word", ["gold", "uk"])
+def test_a_caption_that_a_change_of_colours_would_make_untrue_keeps_its_colours(word):
+    vocabulary = ["<pad>", "red", "white", "blue", "gold", "uk"]
+    recolouring = encoders.Recolouring(vocabulary)
+    flag = tf.constant(np.tile([[[0.85, 0.1, 0.1]]], (4, 6, 1)), tf.float32)
+    said = tf.constant([vocabulary.index("red"), vocabulary.index(word)], tf.int64)
+    for seed in range(8):
+        pixels, renamed = recolouring(flag, said, tf.constant([1, seed]))
+        assert (pixels == flag).numpy().all() and (renamed == said).numpy().all()
+
+
 def test_augmentation_never_mirrors_nor_recolours():
     ramp = tf.tile(tf.linspace(0.0, 1.0, 96)[None, :, None], [64, 1, 3])
     for seed in range(20):
