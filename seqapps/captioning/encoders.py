@@ -188,15 +188,22 @@ class Small(keras.layers.Layer):
         self.norms = [keras.layers.LayerNormalization() for _ in widths]
 
     def call(self, pixels):
-        """Cells, and the same shares of colours on a coarser grid: (B, coarse cells, colours)."""
+        """Cells (B, N, C), and what the whole looks like (B, D).
+
+        The whole: shares of colours on a coarser grid, and which of its cells, rows and columns
+        look the same, whatever their colours.
+        """
         colours = palette(pixels)
         # Pooled first: most of the work would lie in the first convolution.
         maps = tf.nn.avg_pool2d(tf.concat([pixels, colours], axis=-1), 2, 2, "VALID")
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             maps = tf.nn.relu(norm(convolution(maps)))
         shares = tf.nn.avg_pool2d(colours, STRIDE, STRIDE, "VALID")
-        coarse = tf.nn.avg_pool2d(shares, COARSE, COARSE, "SAME")
-        return _flat(tf.concat([maps, shares], axis=-1)), _flat(coarse)
+        coarse = _flat(tf.nn.avg_pool2d(shares, COARSE, COARSE, "SAME"))
+        rows, columns = tf.reduce_mean(shares, axis=2), tf.reduce_mean(shares, axis=1)
+        same = [likeness(part) for part in (coarse, rows, columns)]
+        flat = tf.reshape(coarse, [-1, coarse.shape[1] * coarse.shape[2]])
+        return _flat(tf.concat([maps, shares], axis=-1)), tf.concat([flat, *same], axis=-1)
 
 
 def palette(pixels: tf.Tensor) -> tf.Tensor:
@@ -205,6 +212,27 @@ def palette(pixels: tf.Tensor) -> tf.Tensor:
     # Without a fifth axis: |p - c|^2 up to |p|^2, which softmax does not see.
     near = 2.0 * tf.tensordot(pixels, colours, [[-1], [1]]) - tf.reduce_sum(colours**2, axis=-1)
     return tf.nn.softmax(near / (2 * PALETTE_WIDTH**2), axis=-1)
+
+
+def likeness(shares: tf.Tensor) -> tf.Tensor:
+    """How alike each two of N places are in their colours: (B, N, 12) -> (B, N * (N - 1) / 2).
+
+    The cosine of their shares of colours, shades of a colour taken together. It says where bands
+    and crosses lie without saying of which colours, so that layouts carry over to colours that
+    training did not show.
+    """
+    merged = tf.linalg.l2_normalize(tf.matmul(shares, _merged()[None]), axis=-1)
+    pairs = tf.matmul(merged, merged, transpose_b=True)
+    one, other = np.triu_indices(shares.shape[1], k=1)
+    size = shares.shape[1]
+    flat = tf.reshape(pairs, [-1, size * size])
+    return tf.gather(flat, tf.constant(one * size + other), axis=1)
+
+
+def _merged() -> tf.Tensor:
+    names = list(PALETTE)
+    kept = [name for name in names if name not in SHADES]
+    return tf.constant([[float(SHADES.get(name, name) == k) for k in kept] for name in names])
 
 
 def augmented(pixels: tf.Tensor, seed: tf.Tensor, shift: float, zoom: float) -> tf.Tensor:

@@ -195,10 +195,9 @@ class Network(keras.layers.Layer):
             cells = self.reduce(batch["cells"])
             whole = [tf.reduce_mean(cells, axis=1)]
         else:
-            maps, coarse = self.encoder(batch["view"])
+            maps, layout = self.encoder(batch["view"])
             cells = self.reduce(tf.concat([maps, self._places(maps)], axis=-1))
-            flat = tf.reshape(coarse, [-1, coarse.shape[1] * coarse.shape[2]])
-            whole = [tf.reduce_mean(cells, axis=1), tf.reduce_max(cells, axis=1), flat]
+            whole = [tf.reduce_mean(cells, axis=1), tf.reduce_max(cells, axis=1), layout]
         cells = self.cell_drop(cells, training=training)
         summary = self.summarize(self.drop(tf.concat(whole, axis=-1), training=training))
         return cells, summary

@@ -127,6 +127,16 @@ def test_a_caption_that_a_change_of_colours_would_make_untrue_keeps_its_colours(
         assert (pixels == flag).numpy().all() and (renamed == said).numpy().all()
 
 
+def test_likeness_knows_where_colours_change_and_not_which_they_are():
+    def shares(*names):
+        return tf.one_hot([[list(encoders.PALETTE).index(name) for name in names]], 12)
+
+    found = encoders.likeness(shares("red", "white", "red")).numpy()
+    assert found.tolist() == [[0.0, 1.0, 0.0]]  # of 1 and 2, 1 and 3, 2 and 3
+    assert (encoders.likeness(shares("blue", "black", "dark blue")).numpy() == found).all()
+    assert (encoders.likeness(shares("red", "white", "blue")).numpy() == 0).all()
+
+
 def test_augmentation_never_mirrors_nor_recolours():
     ramp = tf.tile(tf.linspace(0.0, 1.0, 96)[None, :, None], [64, 1, 3])
     for seed in range(20):
