@@ -15,14 +15,14 @@ import tensorflow as tf
 from pocketsphinx import get_model_path
 
 UNKNOWN = "?"
-"""The sound of a word that the dictionary lacks, whatever it is."""
+"""The sound of a word that is not known or makes none, whatever it is."""
 
 NAMES = {
     "en": (
         "AA AE AH AO AW AY B CH D DH EH ER EY F G HH IH IY JH K L M N NG OW OY P R S SH T TH UH UW "
         f"V W Y Z ZH {UNKNOWN}"
     ).split(),
-    "es": [*"CRYabdefgijklmnoprstuzñ"],
+    "es": [*"CRYabdefgijklmnoprstuzñ", UNKNOWN],
 }
 """The phones of each language; a phone's place is its class, the blank's comes after the last.
 
@@ -51,7 +51,9 @@ FILE = "phones.json"
 def save(texts: Iterable[str], language: str, out: Path) -> None:
     """Writes `phones.json`: each word of normalised texts -> its phones, separated by spaces."""
     words = {word for text in texts for word in text.split()}
-    said = _looked_up(words) if language == "en" else {word: spoken(word) for word in words}
+    said = (
+        _looked_up(words) if language == "en" else {word: spoken(word) or UNKNOWN for word in words}
+    )
     (out / FILE).write_text(json.dumps(said, ensure_ascii=False, indent=0, sort_keys=True) + "\n")
 
 

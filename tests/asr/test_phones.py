@@ -35,5 +35,12 @@ def test_spanish_is_read_by_its_rules(word, said):
 def test_every_spanish_letter_becomes_phones_that_have_a_class(tmp_path):
     words = [before + letter + "a" for letter in text.LETTERS["es"][1:] for before in ("", "a")]
     phones.save(words, "es", tmp_path)
-    said = phones.Pronounced(tmp_path, "es").of(tf.constant(" ".join(words))).numpy()
-    assert said.min() >= 0
+    pronounced = phones.Pronounced(tmp_path, "es")
+    assert pronounced.of(tf.constant(" ".join(words))).numpy().min() >= 0
+
+
+@pytest.mark.parametrize("word", ["h", "zarzuela"])  # silent, and not among the train lines
+def test_a_word_always_has_a_sound(tmp_path, word):
+    phones.save(["h"], "es", tmp_path)
+    (said,) = phones.Pronounced(tmp_path, "es").of(tf.constant(word)).numpy()
+    assert phones.NAMES["es"][said] == phones.UNKNOWN
