@@ -45,8 +45,9 @@ def spikes(
     bottom.set_ylim(-0.7, 1.05)
     bottom.set_xlim(0, seconds)
     bottom.set_xlabel("seconds")
+    bottom.set_yticks([0.0, 0.5, 1.0])
     bottom.set_ylabel("probability")
-    bottom.legend(loc="upper right")
+    bottom.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     drawn.suptitle(f"said: {said}")
     return drawn
 
