@@ -13,7 +13,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
-from seqapps import receipts, served
+from seqapps import fingerprints, served
 from seqapps.app import App
 from seqapps.fetch import digest
 
@@ -63,7 +63,7 @@ def crown(mlflow: Any, app: App, profile: str, exported: Path) -> None:
 
 
 def _requirements() -> list[str]:
-    tensorflow = [name for name in receipts.versions() if name.startswith("tensorflow")]
+    tensorflow = [name for name in fingerprints.versions() if name.startswith("tensorflow")]
     return [f"{name}=={installed(name)}" for name in ("mlflow", "numpy", "pandas", *tensorflow)]
 
 

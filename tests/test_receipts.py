@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from seqapps import config, receipts
+from seqapps import config, fingerprints, receipts
 from tests.toy import APP
 
 
@@ -56,7 +56,7 @@ def test_a_fact_of_the_application_counts_where_it_decides_something(project):
     wide = replace(APP, features=APP.features | {"more": APP.features["target"]})
     for app, changed in ((replace(APP, title="Other"), ()), (wide, ("preprocess", "train"))):
         for stage in ("ingest", "preprocess", "train"):
-            same = receipts.facts(app, stage) == receipts.facts(APP, stage)
+            same = fingerprints.facts(app, stage) == fingerprints.facts(APP, stage)
             assert same == (stage not in changed), stage
 
 
@@ -81,12 +81,12 @@ def test_a_users_changed_file_makes_ingest_stale(project):
 
 def test_comments_and_docstrings_do_not_count_as_code(tmp_path, monkeypatch):
     source = tmp_path / "room.py"
-    monkeypatch.setattr(receipts, "_source", lambda name: source if name == "room" else None)
+    monkeypatch.setattr(fingerprints, "_source", lambda name: source if name == "room" else None)
 
     def digest(text):
         source.write_text(text)
-        receipts._module.cache_clear()
-        return receipts._module("room")[0]
+        fingerprints._module.cache_clear()
+        return fingerprints._module("room")[0]
 
     plain = digest("def f(x):\n    return x + 1\n")
     assert digest('def f(x):\n    """Says."""\n    # why\n    return x + 1\n') != digest(
@@ -96,11 +96,11 @@ def test_comments_and_docstrings_do_not_count_as_code(tmp_path, monkeypatch):
     reworded = digest('"""Other."""\ndef f(x):\n    """Says it."""  # why\n    return x + 1\n')
     assert documented == reworded
     assert plain == digest("def f(x):\n    return x + 1  # why\n")
-    receipts._module.cache_clear()
+    fingerprints._module.cache_clear()
 
 
 def test_train_depends_on_the_model_but_not_on_the_figures():
-    modules = receipts.code("seqapps.dna", "train")
+    modules = fingerprints.code("seqapps.dna", "train")
     assert "seqapps.dna.model" in modules
     assert "seqapps.layers" in modules
     assert "seqapps.dna.evaluate" not in modules

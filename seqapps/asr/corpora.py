@@ -6,10 +6,7 @@ say which lines of two languages belong together.
 """
 
 import gzip
-import io
 import re
-import struct
-import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +14,7 @@ from typing import NamedTuple
 
 from seqapps import fetch
 from seqapps.app import UserError
-from seqapps.asr import queen
+from seqapps.asr import drascula_files, queen
 
 
 class Package(NamedTuple):
@@ -95,10 +92,6 @@ SPOKEN = {
 }
 """Spoken lines with a transcript in each package; another count means the reader is wrong."""
 
-DRASCULA_TABLES = ("", "D", "B", "BJ", "E", "I", "L", "P", "T", "VB")
-DRASCULA_LANGUAGES = {"en": 0, "es": 1}
-DRASCULA_MAGIC, DRASCULA_TEXTS_AT, DRASCULA_COLUMNS = b"DRASCULA", 7253, 6
-DRASCULA_RATE_HZ, DRASCULA_EDGE_BYTES = 11025, 32
 DRASCULA_SECOND_D_LINE = 68
 """From this line on, the clips with prefix D are spoken by another voice."""
 
@@ -157,7 +150,7 @@ def drascula(language: str) -> Iterator[Line]:
     """Lines of the adventure game Drascula: several actors, studio sound at 11,025 Hz."""
     archive = _fetch(DRASCULA["en"])  # the Spanish package has the sounds only
     table = fetch.member(archive, "usr/share/scummvm/drascula/en/drascula.dat")
-    texts = drascula_texts(table)
+    texts = drascula_files.texts(table)
     folder = f"usr/share/scummvm/drascula/{language}/"
     archive = _fetch(DRASCULA[language])
     sounds = {
@@ -177,32 +170,8 @@ def drascula(language: str) -> Iterator[Line]:
             name,
             f"drascula-{language}-{voice}",
             translations,
-            _drascula_wav(raw) if raw else None,
+            drascula_files.wav(raw) if raw else None,
         )
-
-
-def drascula_texts(table: bytes) -> dict[tuple[str, int], dict[str, str]]:
-    """(prefix, number) -> language -> text, from `drascula.dat`.
-
-    Raises:
-        UserError: the file does not have the layout that is expected.
-    """
-    if table[:8] != DRASCULA_MAGIC:
-        raise UserError(f"drascula.dat begins with {table[:8]!r}, wanted {DRASCULA_MAGIC!r}")
-    texts: dict[tuple[str, int], dict[str, str]] = {}
-    at = DRASCULA_TEXTS_AT
-    for prefix in DRASCULA_TABLES:
-        (count,) = struct.unpack_from(">H", table, at)
-        at += 2
-        for column in range(DRASCULA_COLUMNS):
-            (size,) = struct.unpack_from(">H", table, at)
-            block = table[at + 2 : at + 2 + size]
-            at += 2 + size
-            for language, wanted in DRASCULA_LANGUAGES.items():
-                if column == wanted:
-                    for number, text in enumerate(_drascula_block(block, count)):
-                        texts.setdefault((prefix, number), {})[language] = text
-    return texts
 
 
 def asterisk(language: str) -> Iterator[Line]:
@@ -261,27 +230,6 @@ def _fetch(package: Package) -> Path:
     return fetch.package(
         "apt", package.name, package.version, filename=package.filename, sha256=package.sha256
     )
-
-
-def _drascula_block(block: bytes, count: int) -> Iterator[str]:
-    """The texts of one language: the two bytes before a text say how far the next one lies."""
-    yield ""
-    at = 4
-    for _ in range(1, count):
-        (step,) = struct.unpack_from(">H", block, at - 2)
-        at += step
-        yield block[at : block.index(b"\0", at)].decode("cp850")
-
-
-def _drascula_wav(raw: bytes) -> bytes:
-    body = raw[DRASCULA_EDGE_BYTES:-DRASCULA_EDGE_BYTES]
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(1)
-        file.setframerate(DRASCULA_RATE_HZ)
-        file.writeframes(body)
-    return buffer.getvalue()
 
 
 def _asterisk_texts(language: str) -> dict[str, str]:

@@ -105,24 +105,6 @@ def beam(
     return _traced(history.stack(), best)
 
 
-def hot_hashes(words: tf.Tensor, letters: str) -> tuple[tf.Tensor, tf.Tensor]:
-    """`begun`, `whole` int64 (B, H) of strings (B,) of normalised words separated by spaces."""
-    signs = tf.strings.unicode_split(tf.strings.join([words, " "]), "UTF-8")
-    signs = signs.to_tensor(default_value=" ")
-    known = signs[:, :, None] == tf.constant(list(letters))
-    grown = tf.transpose(tf.argmax(known, axis=-1))
-    space = tf.transpose(signs == " ")
-
-    def add(before: tf.Tensor, now: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        letter, is_space = now
-        return tf.where(is_space, tf.zeros_like(before), before * PRIME + letter + 1)
-
-    nothing = tf.zeros([tf.shape(words)[0]], tf.int64)
-    begun = tf.transpose(tf.scan(add, (grown, space), nothing))
-    last = tf.pad(tf.transpose(space)[:, 1:], [[0, 0], [0, 1]], constant_values=True)
-    return begun, tf.where(last, begun, tf.zeros_like(begun))
-
-
 class _State(NamedTuple):
     """What is known of each beam, all (B, K).
 

@@ -110,7 +110,7 @@ class Reader:
     ) -> Tensors:
         """With a beam search; the weights float32 (B,), `hot_words` strings (B,)."""
         heard, steps = self.heard(samples, counts)
-        hashes = decoding.hot_hashes(hot_words, self.letters)
+        hashes = word_model.hot_hashes(hot_words, self.letters)
         labels = decoding.beam(
             heard,
             steps,

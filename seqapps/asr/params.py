@@ -51,7 +51,9 @@ class Preprocess(config.Table):
     )
     lm_order: int = Field(6, ge=1, le=10, description="characters an n-gram of the LM spans")
     word_list_weight: float = Field(
-        0.0, ge=0, description="part of general word frequencies in the LMs; 0 = train's alone"
+        0.0,
+        ge=0,
+        description="share of general frequencies in the LM of characters; 0 = neither LM has any",
     )
 
 

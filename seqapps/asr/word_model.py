@@ -5,7 +5,7 @@ P(w) = (n(w) + K G(w)) / (N + K) and P(w | v) = (n(v, w) + k G(w | v)) / (n(v) +
 general model, whose pairs PocketSphinx's wheel holds; Spanish has general words, and no pairs. Only
 pairs that either model knows are kept; for another one P(w | v) = b(v) P(w).
 
-Axis letters: W words, M pairs of words, B batch, K beams.
+Axis letters: W words, M pairs of words, B batch, K beams, H hot words' beginnings.
 """
 
 from collections import Counter
@@ -152,6 +152,24 @@ def general(language: str, words: Mapping[str, float]) -> General:
             for before, word, chance in zip(*(c.tolist() for c in columns), strict=True)
         },
     )
+
+
+def hot_hashes(words: tf.Tensor, letters: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """`begun`, `whole` int64 (B, H) of strings (B,) of normalised words separated by spaces."""
+    signs = tf.strings.unicode_split(tf.strings.join([words, " "]), "UTF-8")
+    signs = signs.to_tensor(default_value=" ")
+    known = signs[:, :, None] == tf.constant(list(letters))
+    grown = tf.transpose(tf.argmax(known, axis=-1))
+    space = tf.transpose(signs == " ")
+
+    def add(before: tf.Tensor, now: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        letter, is_space = now
+        return tf.where(is_space, tf.zeros_like(before), before * PRIME + letter + 1)
+
+    nothing = tf.zeros([tf.shape(words)[0]], tf.int64)
+    begun = tf.transpose(tf.scan(add, (grown, space), nothing))
+    last = tf.pad(tf.transpose(space)[:, 1:], [[0, 0], [0, 1]], constant_values=True)
+    return begun, tf.where(last, begun, tf.zeros_like(begun))
 
 
 def _hashes(words: list[str], letters: str) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqapps import layers
-from seqapps.captioning import encoders, preprocess
+from seqapps.captioning import augment, encoders, preprocess
 from seqapps.captioning.words import PAD
 
 Tensors = dict[str, Any]
@@ -27,7 +27,7 @@ def feed(params: Any, assets: Path, training: bool) -> Callable[[Tensors, Any], 
     In training the view is augmented and one of the references drawn; else the first is taken.
     """
     table, known = params.train, preprocess.facts(assets)
-    recolouring = encoders.Recolouring(preprocess.load_vocabulary(assets))
+    recolouring = augment.Recolouring(preprocess.load_vocabulary(assets))
     size = [known["image_height"], known["image_width"], 3]
     steps = known["max_words"] + 2
 
@@ -43,7 +43,7 @@ def feed(params: Any, assets: Path, training: bool) -> Callable[[Tensors, Any], 
         if not training:
             return fed | {"view": pixels}
         move_seed, draw_seed, colour_seed = tf.unstack(tf.random.split(seed, 3))
-        pixels = encoders.augmented(pixels, move_seed, table.shift, table.zoom)
+        pixels = augment.augmented(pixels, move_seed, table.shift, table.zoom)
         words = fed["words"]
         if table.recolour:
             drawn = tf.random.stateless_uniform([], draw_seed) < table.recolour

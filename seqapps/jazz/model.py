@@ -2,7 +2,7 @@
 
 `soloist` is a recurrent net over whole tunes, its state carried from segment to segment, with a
 head that sees each candidate pitch in the light of the last note and of the chords, and a memory of
-what the tune has played. `deepjazz` is the lectures' network on one-hot values.
+what the tune has played. The lectures' network is in `deepjazz`.
 
 Axis letters: B batch, T notes, S slots, P pitches, D durations, V = P * D values, U units.
 """
@@ -15,9 +15,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from seqapps import layers
 from seqapps.jazz import front, heads, memory
+from seqapps.jazz.deepjazz import DeepJazz
 from seqapps.jazz.front import LONGEST, PITCHES, READ, VALUES, Tensors
+from seqapps.jazz.improviser import Improviser, at, last_note
 from seqapps.jazz.tunes import TICKS
 
 VALIDATION_NOTES = 512
@@ -84,48 +85,6 @@ def build(params: Any, assets: Path) -> keras.Model:
     return model
 
 
-class Improviser(keras.Model):
-    """What both networks share: the loss, and the walk over segments with the state carried."""
-
-    def __init__(self, table: Any):
-        super().__init__()
-        self.steps = table.tbptt_steps
-        self.stack = layers.recurrent(
-            "dense" if table.cell == "jordan" else table.cell,
-            table.units,
-            layers=table.layers,
-            dropout=table.dropout,
-            return_state=True,
-        )
-
-    def walk(self, steps, training):
-        """H (B, T, U) of the stack: the state goes on from segment to segment, the gradient not.
-
-        Without a gradient to cut, the whole is one segment.
-        """
-        states, hidden = self.stack.zero_states(tf.shape(steps)[0]), []
-        if not training:
-            return self.stack.carry(steps, states)[0]
-        for first in range(0, steps.shape[1], self.steps):
-            segment = steps[:, first : first + self.steps]
-            made, states = self.stack.carry(segment, states, training=training)
-            states = tf.nest.map_structure(tf.stop_gradient, states)
-            hidden.append(made)
-        return tf.concat(hidden, axis=1)
-
-    def call(self, batch, training=False):
-        """Log-probability (B, T) of each note of a request (see `front.line`), 0 in padding."""
-        chart = front.chart(batch)
-        line = front.line(batch, chart)
-        found = self.log_probability(chart, line, training)
-        return tf.where(line.sounds, found, 0.0)
-
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Mean negative log-probability of a (pitch, duration), in nats, over the batch's notes."""
-        notes = tf.reduce_sum(tf.cast(x["duration"] > 0, tf.float32))
-        return -tf.reduce_sum(y_pred) / tf.maximum(notes, 1.0)
-
-
 class Soloist(Improviser):
     """The default: factorised heads over a recurrent stack, mixed with a memory of the tune."""
 
@@ -151,7 +110,7 @@ class Soloist(Improviser):
         mixed = self.mixed(self.walk(seen, training), seen, training)
         pitch = self.pitch(mixed, slots, last)
         duration = self.duration(mixed, slots, line.place[..., None])[..., 0, :]
-        made = _at(pitch, line.place) + _at(duration, tf.maximum(line.ticks - 1, 0))
+        made = at(pitch, line.place) + at(duration, tf.maximum(line.ticks - 1, 0))
         if self.memory is None:
             return made
         copied, own = self.copies(slots, line, mixed)
@@ -180,7 +139,7 @@ class Soloist(Improviser):
             past: `playing.Past`.
             states: of the stack.
         """
-        last, ticks = _last(number, past)
+        last, ticks = last_note(number, past)
         seen = self.seen(slots, last // LONGEST, ticks, past.before[:, None])
         hidden, states = self.stack.carry(seen, states)
         mixed = self.mixed(hidden, seen, False)
@@ -224,66 +183,6 @@ class Soloist(Improviser):
         return shares[..., 1:], shares[..., 0]
 
 
-class DeepJazz(Improviser):
-    """The lectures' network: one-hot values in, an LSTM, a softmax over values out.
-
-    It knows the values of the train tunes and one more that stands for all others, whose
-    probability they share.
-    """
-
-    def __init__(self, table: Any, values: list[int]):
-        super().__init__(table)
-        self.known = len(values)
-        others = VALUES - self.known
-        number = tf.scatter_nd([[v] for v in values], tf.range(1, self.known + 1), [VALUES])
-        self.number = tf.where(number > 0, number - 1, self.known)
-        self.share = tf.where(number > 0, 0.0, -tf.math.log(float(max(others, 1))))
-        self.head = keras.layers.Dense(self.known + 1, name="head")
-
-    def log_probability(self, chart, line, training):
-        """See `Improviser.call`."""
-        del chart
-        found = tf.nn.log_softmax(self.logits(line, training))
-        return _at(found, tf.gather(self.number, line.value)) + tf.gather(self.share, line.value)
-
-    def joint(self, chart, line):
-        """Log-probability of every value at each slot of a line: float32 (B, T, V)."""
-        del chart
-        return self.spread(self.logits(line, False))
-
-    def walk(self, steps, training):
-        """H (B, T, U): in training each window of Tx notes stands alone, as in the lectures."""
-        if not training:
-            return super().walk(steps, training)
-        length = steps.shape[1]
-        padded = tf.pad(steps, [[0, 0], [0, -length % self.steps], [0, 0]])
-        windows = tf.reshape(padded, [-1, self.steps, steps.shape[-1]])
-        hidden = self.stack(windows, training=True)
-        rows = tf.shape(steps)[0]
-        return tf.reshape(hidden, [rows, padded.shape[1], hidden.shape[-1]])[:, :length]
-
-    def logits(self, line, training):
-        """Of the values known, and of all others: float32 (B, T, known + 1)."""
-        before = tf.gather(self.number, line.value)
-        # The first slot sees no value: a row of zeros, as in the lectures.
-        shown = tf.pad(tf.one_hot(before, self.known + 1)[:, :-1], [[0, 0], [1, 0], [0, 0]])
-        return self.head(self.walk(shown, training))
-
-    def step(self, number, slots, past, states):
-        """See `Soloist.step`."""
-        del slots
-        last, _ = _last(number, past)
-        shown = tf.one_hot(tf.gather(self.number, last), self.known + 1)
-        shown *= tf.cast(number > 0, tf.float32)
-        hidden, states = self.stack.carry(shown, states)
-        return self.spread(self.head(hidden))[:, 0], states
-
-    def spread(self, logits):
-        """Log-probability (B, S, V) from logits of the values known and of the others."""
-        found = tf.gather(tf.nn.log_softmax(logits), self.number, axis=-1)
-        return found + self.share
-
-
 def mixture(made, own, copied, value):
     """Log-probability (B, S, V): values made (weight `own`), and copied from values int32 (B, T).
 
@@ -296,17 +195,6 @@ def mixture(made, own, copied, value):
     summed = tf.math.unsorted_segment_sum(flat, tf.reshape(target, [-1]), rows * VALUES)
     summed = tf.reshape(summed, [rows, VALUES, tf.shape(copied)[1]])
     return tf.math.log(tf.transpose(summed, [0, 2, 1]) + tf.exp(made + own[..., None]))
-
-
-def _last(number: tf.Tensor, past: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """The last value and its ticks, int32 (B, 1); of nothing: zeros."""
-    at = tf.maximum(number - 1, 0)
-    begun = tf.cast(number > 0, tf.int32)
-    return past.value[:, at, None] * begun, past.ticks[:, at, None] * begun
-
-
-def _at(values: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    return tf.gather(values, place, batch_dims=2)
 
 
 def _sizes(values: tf.Tensor) -> list[Any]:

@@ -56,7 +56,7 @@ def search(
 ):
     rows = len(values)
     hot_words, weight = hot
-    hashes = decoding.hot_hashes(tf.constant([hot_words] * rows), LETTERS)
+    hashes = word_model.hot_hashes(tf.constant([hot_words] * rows), LETTERS)
     weights = (tf.fill([rows], float(w)) for w in (lm_weight, word_weight, bonus, weight))
     return decoding.beam(
         tf.constant(values),
@@ -171,7 +171,7 @@ def test_a_word_that_only_begins_like_a_hot_word_gains_nothing():
 
 
 def test_hot_words_are_known_by_their_beginnings():
-    begun, whole = decoding.hot_hashes(tf.constant(["ab b", ""]), LETTERS)
+    begun, whole = word_model.hot_hashes(tf.constant(["ab b", ""]), LETTERS)
     p = word_model.PRIME
     assert begun.numpy().tolist() == [[2, 2 * p + 3, 0, 3, 0], [0] * 5]
     assert whole.numpy().tolist() == [[0, 2 * p + 3, 0, 3, 0], [0] * 5]

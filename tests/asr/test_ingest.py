@@ -7,7 +7,7 @@ import pytest
 
 from seqapps import config
 from seqapps.app import UserError
-from seqapps.asr import corpora, ingest, layouts
+from seqapps.asr import corpora, drascula_files, ingest, layouts
 from tests.asr.conftest import noisy, parameters, write
 
 
@@ -22,10 +22,10 @@ def drascula_block(texts):
 
 def drascula_table(tables):
     """`drascula.dat` with texts: one (EN, ES) pair of lists for each prefix."""
-    out = corpora.DRASCULA_MAGIC.ljust(corpora.DRASCULA_TEXTS_AT, b"\0")
+    out = drascula_files.MAGIC.ljust(drascula_files.TEXTS_AT, b"\0")
     for english, spanish in tables:
         out += struct.pack(">H", len(english) + 1)
-        for column in range(corpora.DRASCULA_COLUMNS):
+        for column in range(drascula_files.COLUMNS):
             block = drascula_block([english, spanish][column]) if column < 2 else b""
             out += struct.pack(">H", len(block)) + block
     return out
@@ -33,7 +33,7 @@ def drascula_table(tables):
 
 def test_drasculas_table_gives_each_line_in_both_languages():
     tables = [(["HELLO", "BYE"], ["HOLA", "ADIÓS"])] + [(["X"], ["Y"])] * 9
-    texts = corpora.drascula_texts(drascula_table(tables))
+    texts = drascula_files.texts(drascula_table(tables))
     assert texts["", 0] == {"en": "", "es": ""}
     assert texts["", 1] == {"en": "HELLO", "es": "HOLA"}
     assert texts["", 2] == {"en": "BYE", "es": "ADIÓS"}
@@ -42,7 +42,7 @@ def test_drasculas_table_gives_each_line_in_both_languages():
 
 def test_another_file_under_drasculas_name_is_refused():
     with pytest.raises(UserError, match="DRASCULA"):
-        corpora.drascula_texts(b"NOT IT".ljust(9000, b"\0"))
+        drascula_files.texts(b"NOT IT".ljust(9000, b"\0"))
 
 
 def test_a_corpus_with_another_number_of_lines_is_refused(monkeypatch):

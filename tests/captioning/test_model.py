@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqapps.captioning import encoders, model, preprocess
+from seqapps.captioning import augment, encoders, model, preprocess
 from seqapps.captioning.params import Preprocess, Train
 from seqapps.captioning.words import PAD
 from tests.captioning.conftest import encoded, speckled
@@ -98,7 +98,7 @@ def test_the_decoders_own_words_come_in_as_training_goes_on(assets, monkeypatch)
 
 def test_colours_change_places_and_their_names_with_them():
     vocabulary = ["<pad>", "bands", "of", "red", "white", "blue", "green"]
-    recolouring = encoders.Recolouring(vocabulary)
+    recolouring = augment.Recolouring(vocabulary)
     names = list(encoders.PALETTE)
     said = ["bands", "of", "red", "white", "blue", "<pad>"]
     colours = [encoders.PALETTE[name] for name in said[2:5]]
@@ -119,7 +119,7 @@ def test_colours_change_places_and_their_names_with_them():
 @pytest.mark.parametrize("word", ["gold", "uk"])
 def test_a_caption_that_a_change_of_colours_would_make_untrue_keeps_its_colours(word):
     vocabulary = ["<pad>", "red", "white", "blue", "gold", "uk"]
-    recolouring = encoders.Recolouring(vocabulary)
+    recolouring = augment.Recolouring(vocabulary)
     flag = tf.constant(np.tile([[[0.85, 0.1, 0.1]]], (4, 6, 1)), tf.float32)
     said = tf.constant([vocabulary.index("red"), vocabulary.index(word)], tf.int64)
     for seed in range(8):
@@ -140,7 +140,7 @@ def test_likeness_knows_where_colours_change_and_not_which_they_are():
 def test_augmentation_never_mirrors_nor_recolours():
     ramp = tf.tile(tf.linspace(0.0, 1.0, 96)[None, :, None], [64, 1, 3])
     for seed in range(20):
-        moved = encoders.augmented(ramp, tf.constant([1, seed]), 0.05, 0.1).numpy()
+        moved = augment.augmented(ramp, tf.constant([1, seed]), 0.05, 0.1).numpy()
         assert (np.diff(moved[:, :, 0], axis=1) >= -1e-6).all()  # still dark on the left
         assert set(np.unique(np.ptp(moved, axis=2))) == {0.0}  # still grey
         assert np.abs(moved[..., 0] - ramp.numpy()[..., 0]).max() < 0.12
