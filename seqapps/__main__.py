@@ -5,6 +5,7 @@ and exit code 2; a defect of ours with one sentence and a file that holds the tr
 """
 
 import argparse
+import logging
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ def main(arguments: list[str] | None = None) -> int:
     root = Path.cwd()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 2 still prints oneDNN's notices
+    # Each fold has graphs of its own; TensorFlow takes them for one that is traced again and again.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         return _run(words, root)
     except UserError as error:

@@ -4,6 +4,7 @@ MLflow copies this file into the model, beside the SavedModel and the few module
 registered model answers without this project. With `tracking` the only module that knows MLflow.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pandas as pd
 
 from seqapps import served, wire
 
+warnings.filterwarnings("ignore", ".*Add type hints to the `predict` method")
+
 
 class Registered(mlflow.pyfunc.PythonModel):
     """The endpoint `serving_default` of an exported SavedModel as MLflow's `pyfunc`."""
@@ -21,7 +24,7 @@ class Registered(mlflow.pyfunc.PythonModel):
         """Loads the SavedModel."""
         self.model = served.SavedModel(Path(context.artifacts["model"]))
 
-    # Of type hints MLflow would make a schema, and refuse a table or a dict.
+    # Of type hints, which it asks for, MLflow would make a schema, and refuse a table or a dict.
     def predict(self, context, model_input, params=None):
         """The answers, a row for each row sent: columns as a dict or a table, or a list of rows.
 

@@ -8,6 +8,7 @@ Axis letters: B batch, S steps, V classes (the letters, then the blank), K beams
 words' beginnings.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -67,6 +68,7 @@ def beam(
     word_model: WordModel,
     space: int,
     fusion: Fusion,
+    judge: Callable[[Labels], tf.Tensor] | None = None,
 ) -> Labels:
     """The best text of a prefix beam search.
 
@@ -78,6 +80,7 @@ def beam(
         word_model: knows words by the same letters.
         space: the class of the space.
         fusion: weights and hot words.
+        judge: what to add to the last beams' scores, float32 (B K,), given their texts, B K rows.
     """
     search = _Search(lm, word_model, space, fusion)
     batch, count = tf.unstack(tf.shape(log_probabilities)[:2])
@@ -101,8 +104,14 @@ def beam(
         (tf.constant(0), state, history),
         parallel_iterations=1,
     )
-    best = tf.argmax(search.final(state), axis=-1, output_type=tf.int32)
-    return _traced(history.stack(), best)
+    letters, scores = _traced(history.stack()), search.final(state)
+    if judge is not None:
+        rows = tf.reshape(letters, [batch * width, count])
+        opinion = judge(_labels(tf.ragged.boolean_mask(rows, rows != NONE)))
+        scores += tf.reshape(opinion, [batch, width])
+    best = tf.argmax(scores, axis=-1, output_type=tf.int32)
+    letters = tf.gather(letters, best, axis=1, batch_dims=1)
+    return _labels(tf.ragged.boolean_mask(letters, letters != NONE))
 
 
 class _State(NamedTuple):
@@ -268,16 +277,17 @@ def _both(stay: tf.Tensor, grown: tf.Tensor) -> tf.Tensor:
     return tf.concat([stay, tf.reshape(grown, [tf.shape(stay)[0], -1])], axis=1)
 
 
-def _traced(moves: tf.Tensor, best: tf.Tensor) -> Labels:
-    """Labels of the beam `best` (B,), from the moves int32 (S, B, K, 2) that made the beams."""
+def _traced(moves: tf.Tensor) -> tf.Tensor:
+    """Letters int32 (B, K, S), -1 where a step added none, from moves int32 (S, B, K, 2)."""
 
     def back(beam, move):
-        now = tf.gather(move, beam[0], axis=1, batch_dims=1)  # (B, 2)
-        return now[:, 0], now[:, 1]
+        now = tf.gather(move, beam[0], axis=1, batch_dims=1)  # (B, K, 2)
+        return now[..., 0], now[..., 1]
 
-    _, letters = tf.scan(back, moves, (best, tf.zeros_like(best)), reverse=True)
-    letters = tf.transpose(letters)
-    return _labels(tf.ragged.boolean_mask(letters, letters != NONE))
+    _, batch, width, _ = tf.unstack(tf.shape(moves))
+    last = tf.tile(tf.range(width)[None], [batch, 1])
+    _, letters = tf.scan(back, moves, (last, tf.zeros_like(last)), reverse=True)
+    return tf.transpose(letters, [1, 2, 0])
 
 
 def _labels(ragged: tf.RaggedTensor) -> Labels:

@@ -20,6 +20,7 @@ from seqapps import metrics
 from seqapps.app import Evaluation
 from seqapps.asr import audio, frontend, rivals
 from seqapps.asr import figures as drawings
+from seqapps.asr.params import WEIGHTS
 
 TIMED_CLIPS = 20
 SAMPLES_SHOWN = 8
@@ -67,13 +68,17 @@ def controls(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
 
 
 def measure(evaluation: Evaluation) -> tuple[dict[str, float], dict[str, Any]]:
-    """Intervals of all rivals, speed, the beam without LM; and what the figures need.
+    """Intervals of all rivals, speed, the beam without its helpers; and what the figures need.
 
     `real_time_factor` is CPU seconds of all threads for a second of speech, one clip at a time.
     """
     more = {"real_time_factor": _real_time_factor(evaluation)}
-    plain = _tuned(evaluation, lm_weight=0.0, character_bonus=0.0)
-    more |= {f"beam_without_lm.{name}": value for name, value in _errors_of(evaluation, plain)}
+    searches = {"beam_without_lm": dict.fromkeys(WEIGHTS, 0.0)}
+    if evaluation.params.evaluate.phones_weight:
+        searches["beam_without_phones"] = {"phones_weight": 0.0}
+    for name, weights in searches.items():
+        found = _errors_of(evaluation, _tuned(evaluation, weights))
+        more |= {f"{name}.{metric}": value for metric, value in found}
     rows = {"model": evaluation.response} | evaluation.baselines
     for name, response in rows.items():
         for metric in ("wer", "cer"):
@@ -138,15 +143,13 @@ def _errors_of(evaluation: Evaluation, response: dict[str, Any]) -> list[tuple[s
     return [(name, found[name]) for name in ("wer", "cer")]
 
 
-def _tuned(evaluation: Evaluation, *, lm_weight: float, character_bonus: float) -> dict[str, Any]:
+def _tuned(evaluation: Evaluation, weights: dict[str, float]) -> dict[str, Any]:
+    """Answers with other `weights` than those of `[evaluate]`."""
     rows = len(evaluation.truth["key"])
-    columns = evaluation.truth | {
-        "lm_weight": np.full(rows, lm_weight, np.float32),
-        "word_weight": np.zeros(rows, np.float32),
-        "character_bonus": np.full(rows, character_bonus, np.float32),
-        "hot_weight": np.zeros(rows, np.float32),
-        "hot_words": np.array([""] * rows, object),
-    }
+    own = {name: getattr(evaluation.params.evaluate, name) for name in WEIGHTS}
+    values = own | {"hot_weight": 0.0} | weights
+    columns = evaluation.truth | {n: np.full(rows, v, np.float32) for n, v in values.items()}
+    columns["hot_words"] = np.array([""] * rows, object)
     return evaluation.call(evaluation.folds[0], "tuned", columns)
 
 

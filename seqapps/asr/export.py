@@ -9,8 +9,8 @@ log-probability a step), and its `words` (B, W), padded with "", with `start_s`,
 - `samples(samples, count, rate_hz)`: float32 (B, N) in -1..1, of which `count` are the row's own.
 - `posteriors(wav)`: instead of text, `log_probability` (B, S, V) of letters and blank (last) in
   each step (`[train] subsampling` frames of 10 ms), and `steps` (B,), for a decoder of your own.
-- `tuned(wav, lm_weight, word_weight, character_bonus, hot_weight, hot_words)`: beam search with the
-  caller's weights, and words (separated by spaces) to listen for.
+- `tuned(wav, lm_weight, word_weight, phones_weight, character_bonus, hot_weight, hot_words)`: beam
+  search with the caller's weights, and words (separated by spaces) to listen for.
 - `attention(wav)`, with `kind = "las"` only: the speller's `text` (B,) and the `weights` (B, U, S)
   of its looks. Its text is what `serving_default` and `samples` answer then; word times are those
   of CTC's best path through it.
@@ -19,12 +19,21 @@ Axis letters: B batch, N samples, S steps, V classes, W words, U letters.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from seqapps.asr import alignment, decoding, frontend, language_model, preprocess, word_model
+from seqapps.asr import (
+    alignment,
+    decoding,
+    frontend,
+    language_model,
+    phones,
+    preprocess,
+    word_model,
+)
+from seqapps.asr.params import WEIGHTS
 
 Tensors = dict[str, tf.Tensor]
 
@@ -48,14 +57,11 @@ def endpoints(params: Any, model: keras.Model, assets: Path) -> dict[str, Any]:
         heard, steps = reader.heard(*frontend.decode(wav, rate_hz))
         return {"log_probability": heard, "steps": steps}
 
-    def tuned(wav, lm_weight, word_weight, character_bonus, hot_weight, hot_words):
-        heard = frontend.decode(wav, rate_hz)
-        return reader.beam(*heard, lm_weight, word_weight, character_bonus, hot_weight, hot_words)
+    def tuned(wav, lm_weight, word_weight, phones_weight, character_bonus, hot_weight, hot_words):
+        weights = Weights(lm_weight, word_weight, phones_weight, character_bonus, hot_weight)
+        return reader.beam(*frontend.decode(wav, rate_hz), weights, hot_words)
 
-    weights = [
-        tf.TensorSpec([None], tf.float32, name=name)
-        for name in ("lm_weight", "word_weight", "character_bonus", "hot_weight")
-    ]
+    weights = [tf.TensorSpec([None], tf.float32, name=name) for name in Weights._fields]
 
     def attention(wav):
         return reader.looks(*frontend.decode(wav, rate_hz))
@@ -77,6 +83,16 @@ def endpoints(params: Any, model: keras.Model, assets: Path) -> dict[str, Any]:
     }
 
 
+class Weights(NamedTuple):
+    """Of the beam, float32 (B,) each: those of `[evaluate]`, and each letter of a hot word's."""
+
+    lm_weight: tf.Tensor
+    word_weight: tf.Tensor
+    phones_weight: tf.Tensor
+    character_bonus: tf.Tensor
+    hot_weight: tf.Tensor
+
+
 class Reader:
     """Samples float32 (B, N) and counts int32 (B,) -> an answer."""
 
@@ -86,6 +102,7 @@ class Reader:
         self.spells = params.train.kind == "las"
         self.lm = language_model.load(assets / "lm.npz")
         self.word_model = word_model.load(assets / "words.npz")
+        self.judge = phones.Judge(assets, facts["language"], facts["letters"])
         self.step_seconds = params.train.subsampling * frontend.HOP_MS / 1000
 
     def read(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:
@@ -95,22 +112,29 @@ class Reader:
             return self._answer(heard, steps, labels)
         if self.table.decoder == "greedy":
             return self.greedy(samples, counts)
-        table, ones = self.table, tf.ones(tf.shape(counts))
-        lm_weight, word_weight = table.lm_weight * ones, table.word_weight * ones
-        bonus, hot_words = table.character_bonus * ones, tf.fill(tf.shape(counts), "")
-        return self.beam(samples, counts, lm_weight, word_weight, bonus, 0.0 * ones, hot_words)
+        own = [getattr(self.table, name) for name in WEIGHTS]
+        weights = Weights(*(tf.fill(tf.shape(counts), value) for value in [*own, 0.0]))
+        return self.beam(samples, counts, weights, tf.fill(tf.shape(counts), ""))
 
     def greedy(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:
         """Without a search."""
         heard, steps = self.heard(samples, counts)
         return self._answer(heard, steps, decoding.greedy(heard, steps))
 
-    def beam(
-        self, samples, counts, lm_weight, word_weight, bonus, hot_weight, hot_words
-    ) -> Tensors:
-        """With a beam search; the weights float32 (B,), `hot_words` strings (B,)."""
-        heard, steps = self.heard(samples, counts)
+    def beam(self, samples, counts, weights: Weights, hot_words: tf.Tensor) -> Tensors:
+        """With a beam search; `hot_words` strings (B,)."""
+        heard, steps, _, sounds = self.model.listen({"samples": samples, "count": counts})
         hashes = word_model.hot_hashes(hot_words, self.letters)
+        lm_weight, word_weight, phones_weight, bonus, hot_weight = weights
+
+        def judge(texts: decoding.Labels) -> tf.Tensor:
+            weight = tf.repeat(phones_weight, self.table.beam_width)
+            return tf.cond(
+                tf.reduce_any(weight > 0),
+                lambda: weight * self.judge.opinion(texts, sounds, steps),
+                lambda: tf.zeros_like(weight),
+            )
+
         labels = decoding.beam(
             heard,
             steps,
@@ -119,6 +143,7 @@ class Reader:
             word_model=self.word_model,
             space=self.letters.index(" "),
             fusion=decoding.Fusion(lm_weight, word_weight, bonus, hot_weight, *hashes),
+            judge=None if sounds is None else judge,
         )
         return self._answer(heard, steps, labels)
 

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqapps import layers
-from seqapps.asr import augment, frontend, phones, preprocess
+from seqapps.asr import augment, ctc, frontend, phones, preprocess
 from seqapps.asr.speller import Speller
 
 Tensors = dict[str, Any]
@@ -102,14 +102,14 @@ class Recogniser(keras.Model):
         return _log_softmax(self.head(code)), steps, code, sounds
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """`ctc_loss`, `phones_weight` of it over phones.
+        """CTC's loss, `phones_weight` of it over phones.
 
         With a speller, its loss and `ctc_weight` of that (Kim et al. 2017).
         """
         heard, steps, logits, sounds = y_pred
-        aligned = ctc_loss(heard, steps, x["labels"], x["label_count"])
+        aligned = ctc.loss(heard, steps, x["labels"], x["label_count"])
         if sounds is not None:
-            named = ctc_loss(sounds, steps, x["phones"], x["phone_count"])
+            named = ctc.loss(sounds, steps, x["phones"], x["phone_count"])
             aligned = (1 - self.phones_weight) * aligned + self.phones_weight * named
         if self.speller is None:
             return aligned
@@ -219,7 +219,7 @@ class CharacterErrors(keras.metrics.Metric):
         log_probabilities, steps = heard
         time_major = tf.transpose(log_probabilities, [1, 0, 2])
         (decoded,), _ = tf.nn.ctc_greedy_decoder(time_major, steps)
-        truth = sparse(labels, label_counts)
+        truth = ctc.sparse(labels, label_counts)
         self.edits.assign_add(
             tf.reduce_sum(tf.edit_distance(tf.cast(decoded, tf.int32), truth, normalize=False))
         )
@@ -228,38 +228,6 @@ class CharacterErrors(keras.metrics.Metric):
     def result(self):
         """Edits a letter."""
         return self.edits / tf.maximum(self.letters, 1.0)
-
-
-def ctc_loss(
-    log_probabilities: tf.Tensor, steps: tf.Tensor, labels: tf.Tensor, label_counts: tf.Tensor
-) -> tf.Tensor:
-    """The CTC loss of a batch by letter (Graves et al. 2006), true lengths on both sides.
-
-    Rows whose labels cannot fit into their steps (sped-up tape) cost nothing: a step for each
-    label, and one between two that are alike.
-
-    Args:
-        log_probabilities: float32 (B, S, V), the blank last.
-        steps: int32 (B,).
-        labels: int (B, U), padded at the end.
-        label_counts: int32 (B,).
-    """
-    again = (labels[:, 1:] == labels[:, :-1]) & tf.sequence_mask(
-        label_counts - 1, tf.shape(labels)[1] - 1
-    )
-    fits = label_counts + tf.reduce_sum(tf.cast(again, tf.int32), axis=1) <= steps
-    counts = tf.where(fits, label_counts, 1)  # the op wants a label
-    losses = tf.compat.v1.nn.ctc_loss(
-        sparse(labels, counts), log_probabilities, steps, time_major=False
-    )
-    letters = tf.reduce_sum(tf.where(fits, label_counts, 0))
-    return tf.reduce_sum(tf.where(fits, losses, 0.0)) / tf.cast(tf.maximum(letters, 1), tf.float32)
-
-
-def sparse(labels: tf.Tensor, counts: tf.Tensor) -> tf.SparseTensor:
-    """The labels int (B, U) as a sparse int32 tensor of `counts` (B,) labels a row."""
-    ragged = tf.RaggedTensor.from_tensor(tf.cast(labels, tf.int32), lengths=counts)
-    return ragged.to_sparse()
 
 
 def _stack(table: Any, count: int) -> layers.Stack:

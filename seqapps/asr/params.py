@@ -11,6 +11,10 @@ Language = Literal["en", "es"]
 Corpus = Literal["drascula", "asterisk", "tuxpaint"]
 
 
+WEIGHTS = ("lm_weight", "word_weight", "phones_weight", "character_bonus")
+"""What of `[evaluate]` a request may bring itself, to the endpoint `tuned`."""
+
+
 class Ingest(config.Table):
     """Which recordings are read, and from where."""
 
@@ -90,6 +94,12 @@ class Evaluate(config.Evaluate):
     beam_width: int = Field(16, ge=1)
     lm_weight: float = Field(0.5, ge=0, description="of the character LM in the beam; 0 = none")
     word_weight: float = Field(0.0, ge=0, description="of the word LM in the beam; 0 = none")
+    phones_weight: float = Field(
+        0.0,
+        ge=0,
+        description="of how well the beam's texts fit the phones heard, in the choice of one; "
+        "nothing where train.phones_weight is 0",
+    )
     character_bonus: float = Field(0.5, ge=0, description="a letter's reward, against the LM")
     pocketsphinx: bool = Field(False, description="compare with its English model")
 

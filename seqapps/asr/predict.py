@@ -13,6 +13,7 @@ import numpy as np
 
 from seqapps.app import Skip, UserError
 from seqapps.asr import audio, preprocess, text
+from seqapps.asr.params import WEIGHTS
 
 FRAME_SECONDS, PAUSE_SECONDS = 0.02, 0.3
 EARLIEST_CUT = 1 / 3
@@ -167,13 +168,8 @@ def _hot(params: Any, language: str) -> dict[str, Any]:
             f"predict.hot_words = {params.predict.hot_words!r}: wanted words of the letters "
             f"{text.LETTERS[language].strip()}, separated by commas"
         )
-    return {
-        "lm_weight": np.float32(params.evaluate.lm_weight),
-        "word_weight": np.float32(params.evaluate.word_weight),
-        "character_bonus": np.float32(params.evaluate.character_bonus),
-        "hot_weight": np.float32(params.predict.hot_weight),
-        "hot_words": words,
-    }
+    own = {name: np.float32(getattr(params.evaluate, name)) for name in WEIGHTS}
+    return own | {"hot_weight": np.float32(params.predict.hot_weight), "hot_words": words}
 
 
 def _files(paths: list[Path]) -> Iterator[tuple[Path, str]]:

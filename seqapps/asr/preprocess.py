@@ -65,7 +65,7 @@ def assets(params: Any, items: Iterable[Item], out: Path) -> None:
     """Writes `assets.json` (language, alphabet, rate) and what comes of the train texts.
 
     That is `lm.npz` and `words.npz`, the language models of their characters and their words, and
-    `phones.json`, how they sound.
+    `phones.json`, how the words of the latter sound.
     """
     table = params.preprocess
     facts = {
@@ -80,7 +80,9 @@ def assets(params: Any, items: Iterable[Item], out: Path) -> None:
     characters.save(out / "lm.npz")
     general = word_model.general(facts["language"], words)
     word_model.fit(texts, facts["letters"], general).save(out / "words.npz")
-    phones.save(texts, facts["language"], out)
+    known = {*general.words, *(word for text in texts for word in text.split())}
+    spelt = [word for word in known if set(word) <= set(facts["letters"])]
+    phones.save(spelt, facts["language"], out)
 
 
 def example(params: Any, assets: Path, item: Item) -> dict[str, Any] | Skip:

@@ -70,12 +70,12 @@ class WordModel:
             spelt: float32 (B, K), log-probability of their letters in a model of characters, which
                 is all there is for an unknown word.
         """
-        place, known = _found(self.hashes, hashes)
+        place, known = found_in(self.hashes, hashes)
         number = tf.where(known, place, len(self.hashes))
         alone = tf.gather(self.backoff, before) + tf.gather(self.chance, number)
         alone += tf.where(known, 0.0, spelt)
         pair = tf.cast(before, tf.int64) * (len(self.hashes) + 1) + tf.cast(number, tf.int64)
-        place, known = _found(self.pairs, pair)
+        place, known = found_in(self.pairs, pair)
         return tf.where(known, tf.gather(self.pair_chance, place), alone), number
 
     def save(self, path: Path) -> None:
@@ -96,7 +96,7 @@ def fit(texts: Iterable[str], letters: str, general: General) -> WordModel:
     before = Counter(word for line in lines for word in line[:-1])
     together = Counter(pair for line in lines for pair in zip(line[:-1], line[1:], strict=True))
     words = [w for w in {*alone, *general.words} if w and set(w) <= set(letters)]
-    hash_of = dict(zip(words, _hashes(words, letters).tolist(), strict=True))
+    hash_of = dict(zip(words, hashes_of(words, letters).tolist(), strict=True))
     words.sort(key=lambda word: hash_of[word])
     number = {word: place for place, word in enumerate(words)} | {BEGINNING: len(words) + 1}
     prior = WORD_PRIOR if general.words else 0.0
@@ -159,20 +159,27 @@ def hot_hashes(words: tf.Tensor, letters: str) -> tuple[tf.Tensor, tf.Tensor]:
     signs = tf.strings.unicode_split(tf.strings.join([words, " "]), "UTF-8")
     signs = signs.to_tensor(default_value=" ")
     known = signs[:, :, None] == tf.constant(list(letters))
-    grown = tf.transpose(tf.argmax(known, axis=-1))
-    space = tf.transpose(signs == " ")
+    begun = begun_words(tf.argmax(known, axis=-1), signs == " ")
+    last = tf.pad((signs == " ")[:, 1:], [[0, 0], [0, 1]], constant_values=True)
+    return begun, tf.where(last, begun, tf.zeros_like(begun))
+
+
+def begun_words(letters: tf.Tensor, space: tf.Tensor) -> tf.Tensor:
+    """The hash int64 (B, U) of the word begun, after each of the letters int64 (B, U).
+
+    It is 0 where `space`, bool (B, U).
+    """
 
     def add(before: tf.Tensor, now: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         letter, is_space = now
         return tf.where(is_space, tf.zeros_like(before), before * PRIME + letter + 1)
 
-    nothing = tf.zeros([tf.shape(words)[0]], tf.int64)
-    begun = tf.transpose(tf.scan(add, (grown, space), nothing))
-    last = tf.pad(tf.transpose(space)[:, 1:], [[0, 0], [0, 1]], constant_values=True)
-    return begun, tf.where(last, begun, tf.zeros_like(begun))
+    nothing = tf.zeros([tf.shape(letters)[0]], tf.int64)
+    grown = tf.scan(add, (tf.transpose(letters), tf.transpose(space)), nothing)
+    return tf.transpose(grown)
 
 
-def _hashes(words: list[str], letters: str) -> np.ndarray:
+def hashes_of(words: list[str], letters: str) -> np.ndarray:
     """Hashes int64 of words, as the search makes them letter by letter."""
     found = []
     for word in words:
@@ -183,7 +190,7 @@ def _hashes(words: list[str], letters: str) -> np.ndarray:
     return np.array(found, np.int64)
 
 
-def _found(ordered: np.ndarray, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def found_in(ordered: np.ndarray, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Where int64 (B, K) would stand in sorted int64 (M,), int32, and whether it does."""
     values = tf.constant(ordered)
     place = tf.searchsorted(values, tf.reshape(wanted, [-1]))

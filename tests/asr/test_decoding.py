@@ -53,6 +53,7 @@ def search(
     bonus=0.0,
     hot=("", 0.0),
     width=20,
+    judge=None,
 ):
     rows = len(values)
     hot_words, weight = hot
@@ -66,6 +67,7 @@ def search(
         word_model=words,
         space=0,
         fusion=decoding.Fusion(*weights, *hashes),
+        judge=judge,
     )
 
 
@@ -130,7 +132,11 @@ def test_beam_with_a_word_model_finds_the_best_sum_of_both(random_utterances):
             total += 0.5 * (spelt + lm.log_probability[state, 0])
             state = lm.following[state, 0]
             if word:
-                asked = [[before]], word_model._hashes([word], LETTERS)[None], [[np.float32(spelt)]]
+                asked = (
+                    [[before]],
+                    word_model.hashes_of([word], LETTERS)[None],
+                    [[np.float32(spelt)]],
+                )
                 chance, number = words.read(*map(tf.constant, asked))
                 total += 0.8 * float(chance[0, 0])
                 before = int(number[0, 0])
@@ -142,6 +148,18 @@ def test_beam_with_a_word_model_finds_the_best_sum_of_both(random_utterances):
     assert [spelt(labels, row) for row in range(len(expected))] == expected
     alone = search(random_utterances, **options)
     assert expected != [spelt(alone, row) for row in range(len(expected))]
+
+
+def test_a_judge_of_the_last_beams_has_its_say():
+    values = heard([[1, 6, 3, 0.1], [1, 2, 7, 0.1]])
+
+    def against_ab(texts):
+        assert texts.values.shape[0] == 20
+        letters = texts.values[:, :2]
+        return tf.where(tf.reduce_all(letters == [1, 2], axis=1), -9.0, 0.0)
+
+    assert spelt(search(values)) == "ab"
+    assert spelt(search(values, judge=against_ab)) == "b"
 
 
 def test_a_narrow_beam_may_miss_the_best_text(random_utterances):

@@ -78,7 +78,7 @@ def test_samples_are_read_like_a_file_of_them(exported, wavs):
 def test_the_callers_weights_and_hot_words_change_what_is_read(exported, wavs):
     def tuned(lm_weight=0.5, word_weight=0.0, character_bonus=0.5, hot_weight=0.0, hot_words=""):
         weights = {"lm_weight": lm_weight, "character_bonus": character_bonus}
-        weights |= {"word_weight": word_weight, "hot_weight": hot_weight}
+        weights |= {"word_weight": word_weight, "hot_weight": hot_weight, "phones_weight": 0.0}
         return texts(
             exported.tuned(
                 wav=tf.constant(wavs),

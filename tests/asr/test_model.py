@@ -1,13 +1,11 @@
 """The network: masks, losses against a brute-force sum, augmentation."""
 
-import itertools
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from seqapps import config
-from seqapps.asr import audio, augment, model, phones, preprocess
+from seqapps.asr import audio, augment, ctc, model, phones, preprocess
 from tests.asr.conftest import noisy, parameters
 
 
@@ -47,32 +45,6 @@ def test_steps_are_frames_divided_by_the_subsampling(fitted):
     assert steps.numpy() == [31]
     assert outputs.shape == (1, 31, 29)
     np.testing.assert_allclose(np.exp(outputs).sum(-1), 1, rtol=1e-5)
-
-
-def test_the_loss_is_minus_the_log_of_the_sum_over_all_paths():
-    values = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
-    heard = tf.nn.log_softmax(values)
-    labels, counts, steps = [[0, 1], [1, -1]], [2, 1], [4, 3]
-    total = 0.0
-    for row, (label, count, length) in enumerate(zip(labels, counts, steps, strict=True)):
-        chance = 0.0
-        for path in itertools.product(range(3), repeat=length):
-            said = [c for c, _ in itertools.groupby(path) if c != 2]
-            if said == label[:count]:
-                chance += np.exp(sum(heard[row, t, c].numpy() for t, c in enumerate(path)))
-        total -= np.log(chance)
-    found = model.ctc_loss(
-        heard, tf.constant(steps), tf.constant(labels), tf.constant(counts)
-    ).numpy()
-    np.testing.assert_allclose(found, total / 3, rtol=1e-5)
-
-
-def test_a_text_longer_than_its_steps_costs_nothing_and_breaks_nothing():
-    heard = tf.nn.log_softmax(tf.zeros([1, 2, 3]))
-    for text in ([0, 1, 0], [0, 0, model.NO_LABEL]):  # a repeated letter needs a blank between
-        count = 3 - text.count(model.NO_LABEL)
-        loss = model.ctc_loss(heard, tf.constant([2]), tf.constant([text]), tf.constant([count]))
-        assert loss.numpy() == 0
 
 
 def test_character_errors_are_edits_over_letters():
@@ -149,8 +121,8 @@ def test_phones_take_their_part_of_the_loss(fitted):
     given = batch(0.9) | {"labels": np.array([[9, 6]]), "label_count": np.array([2], np.int32)}
     given |= {"phones": np.array([[1, 2, 3]]), "phone_count": np.array([3], np.int32)}
     outputs = network(given)
-    letters = model.ctc_loss(*outputs[:2], given["labels"], given["label_count"])
-    sounds = model.ctc_loss(outputs[3], outputs[1], given["phones"], given["phone_count"])
+    letters = ctc.loss(*outputs[:2], given["labels"], given["label_count"])
+    sounds = ctc.loss(outputs[3], outputs[1], given["phones"], given["phone_count"])
     found = network.compute_loss(x=given, y_pred=outputs)
     np.testing.assert_allclose(found, 0.75 * letters + 0.25 * sounds, rtol=1e-6)
 

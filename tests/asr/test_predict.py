@@ -5,6 +5,7 @@ import pytest
 
 from seqapps.app import Skip, UserError
 from seqapps.asr import audio, predict
+from seqapps.asr.params import WEIGHTS
 from tests.asr.conftest import noisy, parameters, write
 
 
@@ -56,7 +57,7 @@ def test_a_folder_gives_its_sounds_and_names_what_it_cannot_read(tmp_path, fitte
 def test_hot_words_ask_another_endpoint(tmp_path, fitted):
     path = write(tmp_path / "a.wav", noisy(1.0))
     [(_, request)] = predict.requests(params(hot_words="Igor, Castle!"), fitted, [path])
-    weights = {"lm_weight", "word_weight", "character_bonus", "hot_weight"}
+    weights = {*WEIGHTS, "hot_weight"}
     assert request.keys() == {"wav", "hot_words"} | weights
     assert request["hot_words"] == "igor castle"
 

@@ -18,7 +18,7 @@ def asked(model, before, *words):
     """Chances of words, each after the one before it."""
     number, chances = before, []
     for word in words:
-        hashes = tf.constant(word_model._hashes([word], LETTERS)[None])
+        hashes = tf.constant(word_model.hashes_of([word], LETTERS)[None])
         spelt = tf.constant([[np.log(0.1) * len(word)]], tf.float32)
         chance, numbers = model.read(tf.constant([[number]]), hashes, spelt)
         number = int(numbers[0, 0])
