@@ -32,8 +32,8 @@ def costs(
         labels: int (B, U), padded at the end.
         counts: int32 (B,), of labels.
     """
-    pairs = tf.sequence_mask(counts - 1, tf.shape(labels)[1] - 1)
-    again = pairs & (labels[:, 1:] == labels[:, :-1])
+    again = labels[:, 1:] == labels[:, :-1]
+    again &= tf.sequence_mask(counts - 1, tf.shape(again)[1])
     fits = counts + tf.reduce_sum(tf.cast(again, tf.int32), axis=1) <= steps
     some = fits & (counts > 0)
     # The op wants a label in each row.

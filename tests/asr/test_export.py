@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from seqapps import config
 from seqapps import export as saved_model
-from seqapps.asr import audio, export, model
-from tests.asr.conftest import noisy
+from seqapps.asr import audio, export, frontend, model
+from tests.asr.conftest import noisy, parameters
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +93,26 @@ def test_the_callers_weights_and_hot_words_change_what_is_read(exported, wavs):
     assert tuned(word_weight=9.0, character_bonus=3.0) != tuned(character_bonus=3.0)
     heard = tuned(hot_weight=20.0, hot_words="good day")
     assert all(word in ("good", "day") for text in heard for word in text.split())
+
+
+def test_phones_choose_among_the_beams_texts_whatever_the_batch(fitted, wavs):
+    tables = {"train": {"layers": 2, "phones_weight": 0.3}, "evaluate": {"beam_width": 16}}
+    params = config.upto(parameters(**tables), "evaluate")
+    tf.keras.utils.set_random_seed(1)
+    network = model.build(params, fitted)
+    network.head.kernel.assign(network.head.kernel * 12)
+    reader = export.Reader(params, network, fitted)
+
+    def read(phones_weight, wavs):
+        count = len(wavs)
+        values = (0.5, 0.0, phones_weight, 0.5, 0.0)
+        weights = export.Weights(*(tf.fill([count], value) for value in values))
+        sounds = frontend.decode(tf.constant(wavs), 8000)
+        return texts(reader.beam(*sounds, weights, tf.fill([count], "")))
+
+    together = read(99.0, wavs)
+    assert together != read(0.0, wavs)
+    assert together == [read(99.0, [wav])[0] for wav in wavs]
 
 
 def test_posteriors_are_distributions_of_each_step(exported, wavs):

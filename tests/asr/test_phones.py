@@ -79,3 +79,10 @@ def test_a_text_is_judged_by_its_phones_and_by_as_many_steps_as_it_has(judge):
     whole = 0.7 * (0.6 * 0.5 + 0.6 * 0.5 + 0.4 * 0.5)  # "IY" in both steps, the first, the second
     expected = [whole, whole, 0.3 * 0.4 * 0.5, 0.7 * 0.6, 0.7 * 0.6, 0.0]
     np.testing.assert_allclose(np.exp(opinion), expected, rtol=1e-4, atol=1e-12)
+
+
+def test_texts_without_a_word_are_judged_by_blanks(judge):
+    count = len(phones.NAMES["en"]) + 1
+    even = tf.fill([1, 3, count], -float(np.log(count)))
+    opinion = judge.opinion(labels("", " "), even, tf.constant([2]))
+    np.testing.assert_allclose(opinion, [-2 * np.log(count)] * 2, rtol=1e-5)
