@@ -168,7 +168,10 @@ class _Search:
         )
 
     def step(self, state: _State, heard: tf.Tensor) -> tuple[_State, tf.Tensor]:
-        """The K best prefixes after one more step; moves int32 (B, K, 2): parent, letter or -1."""
+        """The K best prefixes after one more step; moves int32 (B, K, 2): parent, letter or -1.
+
+        Only what the choice needs is worked out for every letter; the rest, for the chosen.
+        """
         width = state.last.shape[1]
         total = tf.reduce_logsumexp(tf.stack([state.blank, state.letter]), axis=0)
         spoken = heard[:, None, : self.letters]
@@ -176,35 +179,47 @@ class _Search:
         grown = tf.where(repeats, state.blank[:, :, None], total[:, :, None]) + spoken
         own = tf.gather(heard, tf.maximum(state.last, 0), axis=1, batch_dims=1)
         letter = tf.where(state.last == NONE, NEVER, state.letter + own)
-        hashes = state.hash[:, :, None] * PRIME + tf.range(1, self.letters + 1, dtype=tf.int64)
-        letter, grown = self._merged(state, letter, grown, hashes)
-        extended = self._extended(state)
-        stay = tf.reduce_logsumexp(tf.stack([total + heard[:, None, -1], letter]), axis=0)
-        scores = tf.concat(
-            [
-                stay + state.extra,
-                tf.reshape(grown + extended["extra"], [-1, width * self.letters]),
-            ],
-            axis=1,
-        )
-        chosen = tf.math.top_k(scores, width).indices
-        whole = _State(
-            _both(total + heard[:, None, -1], tf.fill(tf.shape(grown), NEVER)),
-            _both(letter, grown),
-            _both(state.last, tf.broadcast_to(tf.range(self.letters), tf.shape(grown))),
-            _both(state.hash, hashes),
-            _both(state.lm, extended["lm"]),
-            _both(state.extra, extended["extra"]),
-            _both(state.word, extended["word"]),
-            _both(state.spelt, extended["spelt"]),
-            _both(state.before, extended["before"]),
-            _both(state.pending, extended["pending"]),
-        )
-        new = _State(*(tf.gather(values, chosen, axis=1, batch_dims=1) for values in whole))
+        letter, grown = self._merged(state, letter, grown)
+        blank = total + heard[:, None, -1]
+        stay = tf.reduce_logsumexp(tf.stack([blank, letter]), axis=0)
+        state = state._replace(blank=blank, letter=letter)
+        worth, ended = self._ended(state)
+        extra = _both(state.extra, self._extra(state, worth))
+        acoustic = _both(stay, grown)
+        chosen = tf.math.top_k(acoustic + extra, width).indices
         grew = chosen >= width
         parent = tf.where(grew, (chosen - width) // self.letters, chosen)
         emitted = tf.where(grew, (chosen - width) % self.letters, NONE)
-        return _State(*new), tf.stack([parent, emitted], axis=-1)
+        old = _State(*(_taken(values, parent) for values in state))
+        new = old._replace(
+            blank=tf.where(grew, NEVER, old.blank),
+            letter=_taken(_both(letter, grown), chosen),
+            extra=_taken(extra, chosen),
+            **self._spelt(old, emitted, _taken(ended, parent)),
+        )
+        return new, tf.stack([parent, emitted], axis=-1)
+
+    def _spelt(self, old: _State, emitted: tf.Tensor, ended: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What a state says of its letters, once `emitted` int32 (B, K) (or -1) came after them.
+
+        `ended` int32 (B, K) is the number of the word that a space would end.
+        """
+        kept, is_space = emitted == NONE, emitted == self.space
+        place = tf.stack([old.lm, tf.maximum(emitted, 0)], axis=-1)
+        spelt = old.spelt + tf.gather_nd(self.lm_cost, place)
+        number = tf.cast(emitted, tf.int64) + 1
+        begun = tf.where(is_space, tf.zeros_like(old.word), old.word * PRIME + number)
+        hot = _among(begun, self.fusion.begun)
+        pending = tf.where(hot, old.pending + self.fusion.hot_weight[:, None], 0.0)
+        return {
+            "last": tf.where(kept, old.last, emitted),
+            "hash": tf.where(kept, old.hash, old.hash * PRIME + number),
+            "lm": tf.where(kept, old.lm, tf.gather_nd(self.lm_next, place)),
+            "word": tf.where(kept, old.word, begun),
+            "spelt": tf.where(kept, old.spelt, tf.where(is_space, 0.0, spelt)),
+            "before": tf.where(is_space, ended, old.before),
+            "pending": tf.where(kept, old.pending, pending),
+        }
 
     def final(self, state: _State) -> tf.Tensor:
         """Scores (B, K) of the beams, a space being read after the last word."""
@@ -213,42 +228,34 @@ class _Search:
         closing *= self.fusion.lm_weight[:, None]
         return total + state.extra + closing + self._ended(state)[0] - self._lost(state)
 
-    def _merged(self, state, letter, grown, hashes):
+    def _merged(self, state, letter, grown):
         """A beam's prefix may also be reached by growing another beam: then they are one."""
         last = tf.maximum(state.last, 0)
-        reached = tf.gather(hashes, tf.tile(last[:, None], [1, last.shape[1], 1]), batch_dims=2)
-        same = (reached == state.hash[:, None, :]) & (state.last != NONE)[:, None, :]  # (B, K, K)
-        gained = tf.gather(grown, tf.tile(last[:, None], [1, last.shape[1], 1]), batch_dims=2)
-        gained = tf.reduce_logsumexp(tf.where(same, gained, NEVER), axis=1)
+        reached = state.hash[:, :, None] * PRIME + tf.cast(last[:, None] + 1, tf.int64)
+        same = (reached == state.hash[:, None]) & (state.last != NONE)[:, None]  # (B, K, K)
+        other = tf.argmax(same, axis=1, output_type=tf.int32)
+        gained = tf.gather_nd(grown, tf.stack([other, last], axis=-1), batch_dims=1)
+        gained = tf.where(tf.reduce_any(same, axis=1), gained, NEVER)
         letter = tf.reduce_logsumexp(tf.stack([letter, gained]), axis=0)
-        taken = same[..., None] & (tf.range(self.letters) == last[:, None, :, None])
-        return letter, tf.where(tf.reduce_any(taken, axis=2), NEVER, grown)
+        taken = tf.matmul(tf.cast(same, tf.float32), tf.one_hot(last, self.letters))
+        return letter, tf.where(taken > 0, NEVER, grown)
 
-    def _extended(self, state: _State) -> dict[str, tf.Tensor]:
-        """LM state, extra, the word's three and pending (B, K, V - 1) after each letter."""
+    def _extra(self, state: _State, worth: tf.Tensor) -> tf.Tensor:
+        """What language models and bonuses add in all, (B, K, V - 1), after each letter.
+
+        `worth` (B, K) is what the end of the word adds.
+        """
         fusion = self.fusion
-        cost = tf.gather(self.lm_cost, state.lm)
         weight = fusion.lm_weight[:, None] + tf.where(
             self.is_space, 0.0, fusion.word_weight[:, None]
         )
         word = state.word[:, :, None] * PRIME + tf.range(1, self.letters + 1, dtype=tf.int64)
         hot = _among(word, fusion.begun) & ~self.is_space
-        reward = tf.where(hot, fusion.hot_weight[:, None, None], 0.0)
         lost = tf.where(self.is_space, self._lost(state)[:, :, None], state.pending[:, :, None])
-        change = tf.where(hot, reward, -lost)
-        worth, ended = self._ended(state)
+        change = tf.where(hot, fusion.hot_weight[:, None, None], -lost)
         change += tf.where(self.is_space, worth[:, :, None], 0.0)
-        return {
-            "lm": tf.gather(self.lm_next, state.lm),
-            "extra": state.extra[:, :, None]
-            + weight[:, None] * cost
-            + fusion.bonus[:, None, None]
-            + change,
-            "word": tf.where(self.is_space, tf.zeros_like(word), word),
-            "spelt": tf.where(self.is_space, 0.0, state.spelt[:, :, None] + cost),
-            "before": tf.where(self.is_space, ended[:, :, None], state.before[:, :, None]),
-            "pending": tf.where(hot, state.pending[:, :, None] + reward, 0.0),
-        }
+        added = weight[:, None] * tf.gather(self.lm_cost, state.lm) + fusion.bonus[:, None, None]
+        return state.extra[:, :, None] + added + change
 
     def _ended(self, state: _State) -> tuple[tf.Tensor, tf.Tensor]:
         """What a word's end adds, and its number; nothing where none has begun.
@@ -270,6 +277,11 @@ def _among(hashes: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
     row = tf.reshape(wanted, [tf.shape(wanted)[0], *[1] * (len(hashes.shape) - 1), -1])
     found = (hashes[..., None] == row) & (row != 0)
     return tf.reduce_any(found, axis=-1)
+
+
+def _taken(values: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Values (B, ...) at `places` int32 (B, K), as (B, K)."""
+    return tf.gather(values, places, axis=1, batch_dims=1)
 
 
 def _both(stay: tf.Tensor, grown: tf.Tensor) -> tf.Tensor:
