@@ -28,8 +28,8 @@ from seqapps.asr import (
     alignment,
     decoding,
     frontend,
+    judge,
     language_model,
-    phones,
     preprocess,
     word_model,
 )
@@ -102,7 +102,7 @@ class Reader:
         self.spells = params.train.kind == "las"
         self.lm = language_model.load(assets / "lm.npz")
         self.word_model = word_model.load(assets / "words.npz")
-        self.judge = phones.Judge(assets, facts["language"], facts["letters"])
+        self.judge = judge.Judge(assets, facts["language"], facts["letters"])
         self.step_seconds = params.train.subsampling * frontend.HOP_MS / 1000
 
     def read(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:
@@ -127,7 +127,7 @@ class Reader:
         hashes = word_model.hot_hashes(hot_words, self.letters)
         lm_weight, word_weight, phones_weight, bonus, hot_weight = weights
 
-        def judge(texts: decoding.Labels) -> tf.Tensor:
+        def opinion(texts: decoding.Labels) -> tf.Tensor:
             weight = tf.repeat(phones_weight, self.table.beam_width)
             return tf.cond(
                 tf.reduce_any(weight > 0),
@@ -143,7 +143,7 @@ class Reader:
             word_model=self.word_model,
             space=self.letters.index(" "),
             fusion=decoding.Fusion(lm_weight, word_weight, bonus, hot_weight, *hashes),
-            judge=None if sounds is None else judge,
+            judge=None if sounds is None else opinion,
         )
         return self._answer(heard, steps, labels)
 
