@@ -31,6 +31,7 @@ from seqapps.asr import (
     judge,
     language_model,
     preprocess,
+    search,
     word_model,
 )
 from seqapps.asr.params import WEIGHTS
@@ -135,14 +136,14 @@ class Reader:
                 lambda: tf.zeros_like(weight),
             )
 
-        labels = decoding.beam(
+        labels = search.beam(
             heard,
             steps,
             width=self.table.beam_width,
             lm=self.lm,
             word_model=self.word_model,
             space=self.letters.index(" "),
-            fusion=decoding.Fusion(lm_weight, word_weight, bonus, hot_weight, *hashes),
+            fusion=search.Fusion(lm_weight, word_weight, bonus, hot_weight, *hashes),
             judge=None if sounds is None else opinion,
         )
         return self._answer(heard, steps, labels)

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from seqapps.asr import alignment, decoding, language_model, word_model
+from seqapps.asr import search as beam_search
 
 LETTERS = " ab"
 BLANK = len(LETTERS)
@@ -59,14 +60,14 @@ def search(
     hot_words, weight = hot
     hashes = word_model.hot_hashes(tf.constant([hot_words] * rows), LETTERS)
     weights = (tf.fill([rows], float(w)) for w in (lm_weight, word_weight, bonus, weight))
-    return decoding.beam(
+    return beam_search.beam(
         tf.constant(values),
         tf.constant(steps or [values.shape[1]] * rows),
         width=width,
         lm=lm,
         word_model=words,
         space=0,
-        fusion=decoding.Fusion(*weights, *hashes),
+        fusion=beam_search.Fusion(*weights, *hashes),
         judge=judge,
     )
 
