@@ -4,15 +4,21 @@ Axis letters: B batch, T steps, C channels, U units (twice as many if bidirectio
 are looked at.
 """
 
+from functools import cache
+from pathlib import Path
 from typing import Literal
 
 import keras
 import tensorflow as tf
 
 Cell = Literal["dense", "rnn", "gru", "lstm", "sru"]
+Products = Literal["float32", "bfloat16"]
 
 FORGET_BIAS = 1.0
 """Of simple recurrent units: what they begin with, so that states last at first."""
+
+BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
+"""What Linux calls x86 processors' instructions for it."""
 
 
 def recurrent(
@@ -24,6 +30,7 @@ def recurrent(
     dropout: float = 0.0,
     return_sequences: bool = True,
     return_state: bool = False,
+    products: Products = "float32",
     name: str = "recurrent",
 ) -> "Stack":
     """A stack of `layers` layers of one cell: float32 (B, T, C) -> (B, T, U), or (B, U).
@@ -40,14 +47,19 @@ def recurrent(
             mask counts and, backwards, the first.
         return_state: the stack can `carry` its state from one piece of a sequence to the next; not
             for a bidirectional one.
+        products: of "sru" alone, what training multiplies matrices in; sums, states and weights
+            stay float32 (Kalamkar et al. 2019), and so does all but training.
         name: of the layer.
 
     Called with `mask` (B, T), true where a step counts; padding must lie on the right.
     """
-    made = [
-        _layer(cell, units, bidirectional, return_sequences or number < layers - 1, return_state)
-        for number in range(layers)
-    ]
+    made = []
+    for number in range(layers):
+        sequences = return_sequences or number < layers - 1
+        if cell == "sru":
+            made.append(SRU(units, bidirectional, sequences, return_state, products))
+        else:
+            made.append(_layer(cell, units, bidirectional, sequences, return_state))
     return Stack(made, dropout, name=name)
 
 
@@ -140,9 +152,17 @@ class SRU(keras.layers.Layer):
     while a GRU's small ones wait for each other.
     """
 
-    def __init__(self, units: int, bidirectional: bool, return_sequences: bool, return_state: bool):
+    def __init__(
+        self,
+        units: int,
+        bidirectional: bool,
+        return_sequences: bool,
+        return_state: bool,
+        products: Products,
+    ):
         super().__init__()
         self.supports_masking = True
+        self.coarse = products == "bfloat16" and has_bfloat16()
         self.units = units
         self.directions = 2 if bidirectional else 1
         self.width = self.directions * units
@@ -167,7 +187,7 @@ class SRU(keras.layers.Layer):
 
     def call(self, steps, mask=None, initial_state=None, training=False):
         """H, as a recurrent layer would return it; with return_state, then the state."""
-        made = tf.split(self.dense(self.norm(steps)), self.parts, axis=-1)
+        made = tf.split(self._products(self.norm(steps), training), self.parts, axis=-1)
         new, forget, show = made[:3]
         forget = tf.sigmoid(forget + FORGET_BIAS)
         added = (1.0 - forget) * new
@@ -183,12 +203,25 @@ class SRU(keras.layers.Layer):
             hidden = _ends(hidden, self.directions, mask)
         return (hidden, state[:, -1]) if self.return_state else hidden
 
+    def _products(self, steps, training):
+        if not (training and self.coarse):
+            return self.dense(steps)
+        steps, kernel = (tf.cast(part, tf.bfloat16) for part in (steps, self.dense.kernel))
+        return tf.cast(tf.matmul(steps, kernel), tf.float32) + self.dense.bias
+
     def _turned(self, steps: tf.Tensor) -> tf.Tensor:
         """The second direction's half with time reversed, and back again."""
         if self.directions == 1:
             return steps
         ahead, back = tf.split(steps, 2, axis=-1)
         return tf.concat([ahead, tf.reverse(back, [1])], axis=-1)
+
+
+@cache
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies bfloat16 itself; one that must imitate it is far slower."""
+    flags = Path("/proc/cpuinfo")
+    return flags.exists() and bool(BFLOAT16_FLAGS & set(flags.read_text().split()))
 
 
 @tf.custom_gradient
@@ -274,8 +307,6 @@ def _last(hidden, mask):
 def _layer(cell: Cell, units: int, bidirectional: bool, return_sequences: bool, return_state: bool):
     if cell == "dense":
         return WithoutRecurrence(units, bidirectional, return_sequences)
-    if cell == "sru":
-        return SRU(units, bidirectional, return_sequences, return_state)
     options = {"return_sequences": return_sequences, "return_state": return_state}
     if cell != "rnn":
         # cuDNN's fused op cannot be compiled by XLA, and an exported graph that holds it does not

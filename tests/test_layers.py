@@ -80,6 +80,29 @@ def test_sru_follows_its_formula_in_both_directions(channels):
             np.testing.assert_allclose(found[t, direction], wanted, atol=1e-6)
 
 
+def test_bfloat16_products_are_of_training_alone_and_keep_eight_bits(monkeypatch):
+    monkeypatch.setattr("seqapps.layers.has_bfloat16", lambda: True)
+    coarse, fine = recurrent("sru", 4, products="bfloat16"), recurrent("sru", 4)
+    x = steps(channels=4)
+    for stack in (coarse, fine):
+        stack.build(x.shape)
+    coarse.set_weights(fine.get_weights())
+    np.testing.assert_array_equal(coarse(x), fine(x))
+    trained, exact = coarse(x, training=True).numpy(), fine(x, training=True).numpy()
+    assert trained.dtype == np.float32
+    assert 1e-6 < np.abs(trained - exact).max() < 2**-5
+
+
+def test_without_bfloat16_in_the_processor_products_are_float32(monkeypatch):
+    monkeypatch.setattr("seqapps.layers.has_bfloat16", lambda: False)
+    coarse, fine = recurrent("sru", 4, products="bfloat16"), recurrent("sru", 4)
+    x = steps(channels=4)
+    for stack in (coarse, fine):
+        stack.build(x.shape)
+    coarse.set_weights(fine.get_weights())
+    np.testing.assert_array_equal(coarse(x, training=True), fine(x, training=True))
+
+
 def test_the_gradient_of_a_linear_recurrence_is_that_of_its_steps():
     kept, added = tf.constant(steps(seed=1)), tf.constant(steps(seed=2))
     weights = tf.constant(steps(seed=3))

@@ -232,7 +232,12 @@ class CharacterErrors(keras.metrics.Metric):
 
 def _stack(table: Any, count: int) -> layers.Stack:
     return layers.recurrent(
-        table.cell, table.units, layers=count, bidirectional=True, dropout=table.dropout
+        table.cell,
+        table.units,
+        layers=count,
+        bidirectional=True,
+        dropout=table.dropout,
+        products=table.products,
     )
 
 
