@@ -94,15 +94,18 @@ def answer(function: Any, names: list[str], columns: Columns, batch_size: int) -
     """An endpoint's answers to all rows of `columns`, asked in batches, as columns.
 
     `names` are the columns sent, in the order of the signature; rows of different lengths are
-    padded with zeros to the longest of their batch.
+    padded with zeros to the longest of their batch. Rows of like length go together, so
+    that little is padded.
     """
+    sizes = np.max([[_size(row) for row in columns[name]] for name in names], axis=0)
+    order = np.argsort(sizes, kind="stable")
     rows: list[dict[str, Any]] = []
-    count = len(columns[names[0]])
-    for start in range(0, count, batch_size):
-        batch = [_tensor(columns[name][start : start + batch_size]) for name in names]
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        batch = [_tensor(columns[name][chosen]) for name in names]
         outputs = {name: tensor.numpy() for name, tensor in function(*batch).items()}
-        size = len(batch[0])
-        rows += [{name: value[i] for name, value in outputs.items()} for i in range(size)]
+        rows += [{name: value[i] for name, value in outputs.items()} for i in range(len(chosen))]
+    rows = [rows[place] for place in np.argsort(order)]
     return {name: records.column([row[name] for row in rows]) for name in (rows[0] if rows else ())}
 
 
@@ -161,6 +164,10 @@ def dense(values: np.ndarray) -> np.ndarray:
     for row, value in enumerate(values):
         batch[(row, *(slice(0, size) for size in np.shape(value)))] = value
     return batch
+
+
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, str | bytes) else np.size(value)
 
 
 def _tensor(values: np.ndarray) -> tf.Tensor:

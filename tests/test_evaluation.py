@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from seqapps import evaluation, stages
 from seqapps.app import STAGES, UserError
@@ -65,8 +66,6 @@ def test_answers_do_not_depend_on_the_batch_and_keep_their_order():
         return {"double": x * 2, "sum": np_sum(x)}
 
     def np_sum(x):
-        import tensorflow as tf
-
         return tf.reduce_sum(x, axis=1)
 
     ragged = np.empty(5, object)
@@ -75,6 +74,21 @@ def test_answers_do_not_depend_on_the_batch_and_keep_their_order():
     three = evaluation.answer(endpoint, ["x"], {"x": ragged}, 3)
     np.testing.assert_array_equal(one["sum"], [0, 1, 3, 6, 10])
     np.testing.assert_array_equal(three["sum"], one["sum"])
+
+
+def test_rows_of_like_length_are_asked_together_so_that_little_is_padded():
+    shapes = []
+
+    def endpoint(x, y):
+        shapes.append(x.shape.as_list())
+        return {"sum": tf.reduce_sum(x, axis=1) + y}
+
+    ragged = np.empty(6, object)
+    ragged[:] = [np.ones(n, np.float32) for n in (9, 1, 2, 8, 2, 9)]
+    tens = np.arange(6, dtype=np.float32) * 10
+    found = evaluation.answer(endpoint, ["x", "y"], {"x": ragged, "y": tens}, 3)
+    assert shapes == [[3, 2], [3, 9]]
+    np.testing.assert_array_equal(found["sum"], [9, 11, 22, 38, 42, 59])
 
 
 def test_an_answer_may_hold_several_texts_per_row(tmp_path):
