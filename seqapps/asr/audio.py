@@ -7,6 +7,7 @@ Samples are float32 (N,) in -1..1, mono: channels are averaged.
 """
 
 import io
+import logging
 import math
 import struct
 import wave
@@ -100,6 +101,8 @@ def _tfio() -> Any:
     # Imported late: it takes a second that no exported model and no test of the graph should pay.
     import tensorflow_io
 
+    # Each graph with its resampler would say that it has a loop in it.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     return tensorflow_io
 
 
