@@ -68,7 +68,7 @@ def controls(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
 
 
 def measure(evaluation: Evaluation) -> tuple[dict[str, float], dict[str, Any]]:
-    """Intervals of all rivals, speed, the beam without its helpers; and what the figures need.
+    """Intervals of all rivals, speed, other searches; and what the figures need.
 
     `real_time_factor` is CPU seconds of all threads for a second of speech, one clip at a time.
     """
@@ -76,6 +76,8 @@ def measure(evaluation: Evaluation) -> tuple[dict[str, float], dict[str, Any]]:
     searches = {"beam_without_lm": dict.fromkeys(WEIGHTS, 0.0)}
     if evaluation.params.evaluate.phones_weight:
         searches["beam_without_phones"] = {"phones_weight": 0.0}
+    if evaluation.params.train.kind == "las":
+        searches["beam"] = {}  # CTC's own answer, where the speller's is the model's
     for name, weights in searches.items():
         found = _errors_of(evaluation, _tuned(evaluation, weights))
         more |= {f"{name}.{metric}": value for metric, value in found}
