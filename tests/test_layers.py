@@ -80,13 +80,18 @@ def test_sru_follows_its_formula_in_both_directions(channels):
             np.testing.assert_allclose(found[t, direction], wanted, atol=1e-6)
 
 
-def test_bfloat16_products_are_of_training_alone_and_keep_eight_bits(monkeypatch):
-    monkeypatch.setattr("seqapps.layers.has_bfloat16", lambda: True)
-    coarse, fine = recurrent("sru", 4, products="bfloat16"), recurrent("sru", 4)
-    x = steps(channels=4)
+def coarse_and_fine(monkeypatch, *, has_bfloat16):
+    monkeypatch.setattr("seqapps.layers.has_bfloat16", lambda: has_bfloat16)
+    coarse, fine = (recurrent("sru", 4, products=name) for name in ("bfloat16", "float32"))
     for stack in (coarse, fine):
-        stack.build(x.shape)
+        stack.build(steps(channels=4).shape)
     coarse.set_weights(fine.get_weights())
+    return coarse, fine
+
+
+def test_bfloat16_products_are_of_training_alone_and_keep_eight_bits(monkeypatch):
+    coarse, fine = coarse_and_fine(monkeypatch, has_bfloat16=True)
+    x = steps(channels=4)
     np.testing.assert_array_equal(coarse(x), fine(x))
     trained, exact = coarse(x, training=True).numpy(), fine(x, training=True).numpy()
     assert trained.dtype == np.float32
@@ -94,12 +99,8 @@ def test_bfloat16_products_are_of_training_alone_and_keep_eight_bits(monkeypatch
 
 
 def test_without_bfloat16_in_the_processor_products_are_float32(monkeypatch):
-    monkeypatch.setattr("seqapps.layers.has_bfloat16", lambda: False)
-    coarse, fine = recurrent("sru", 4, products="bfloat16"), recurrent("sru", 4)
+    coarse, fine = coarse_and_fine(monkeypatch, has_bfloat16=False)
     x = steps(channels=4)
-    for stack in (coarse, fine):
-        stack.build(x.shape)
-    coarse.set_weights(fine.get_weights())
     np.testing.assert_array_equal(coarse(x, training=True), fine(x, training=True))
 
 
