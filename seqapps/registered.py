@@ -4,7 +4,6 @@ MLflow copies this file into the model, beside the SavedModel and the few module
 registered model answers without this project. With `tracking` the only module that knows MLflow.
 """
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,18 @@ import pandas as pd
 
 from seqapps import served, wire
 
-warnings.filterwarnings("ignore", ".*Add type hints to the `predict` method")
 
+class Answers:
+    """The endpoint `serving_default` of an exported SavedModel, with the methods MLflow calls.
 
-class Registered(mlflow.pyfunc.PythonModel):
-    """The endpoint `serving_default` of an exported SavedModel as MLflow's `pyfunc`."""
+    Type hints that it finds in the body of a model of its own become a schema, which refuses a
+    table or a dict; where it finds none it prints advice. So they stand here, outside of it.
+    """
 
     def load_context(self, context: Any) -> None:
         """Loads the SavedModel."""
         self.model = served.SavedModel(Path(context.artifacts["model"]))
 
-    # Of type hints, which it asks for, MLflow would make a schema, and refuse a table or a dict.
     def predict(self, context, model_input, params=None):
         """The answers, a row for each row sent: columns as a dict or a table, or a list of rows.
 
@@ -40,6 +40,10 @@ class Registered(mlflow.pyfunc.PythonModel):
         else:
             columns = wire.columns_of(list(model_input), endpoint.inputs)
         return wire.rows_of(endpoint(columns))
+
+
+class Registered(Answers, mlflow.pyfunc.PythonModel):
+    """The same as MLflow's `pyfunc`."""
 
 
 mlflow.models.set_model(Registered())
