@@ -16,8 +16,11 @@ DIGEST = "seqapps.digest"
 class Family:
     """The run of a sweep or study and its children; every method is safe without MLflow."""
 
-    def __init__(self, app: App, name: str, digest: str, params: dict[str, Any], root: Path):
+    def __init__(
+        self, app: App, profile: str, name: str, digest: str, params: dict[str, Any], root: Path
+    ):
         self.app, self.root = app, root
+        self.tags = {"seqapps.profile": profile}
         self.run_id: str | None = None
         self.problem: str | None = None
         self._try(lambda: self._open(name, digest, params))
@@ -50,7 +53,8 @@ class Family:
                 return
             for run in before:
                 client.delete_run(run.info.run_id)
-            tags = {"mlflow.parentRunId": self.run_id, "seqapps.level": "member", DIGEST: digest}
+            tags = self.tags | {"mlflow.parentRunId": self.run_id, DIGEST: digest}
+            tags["seqapps.level"] = "member"
             run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
             self._fill(client, run_id, params, metrics, files)
             for row in curves:
@@ -87,7 +91,7 @@ class Family:
             self.run_id = found[0].info.run_id
             client.update_run(self.run_id, status="RUNNING")
             return
-        tags = {"seqapps.level": "family", DIGEST: digest}
+        tags = self.tags | {"seqapps.level": "family", DIGEST: digest}
         self.run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
         self._fill(client, self.run_id, params, {}, [])
 

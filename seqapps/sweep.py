@@ -89,7 +89,7 @@ def run(sweep: Sweep) -> str:
     sweep.folder.mkdir(parents=True, exist_ok=True)
     settings = {"key": sweep.key, "values": sweep.values, "seeds": sweep.seeds}
     name = f"sweep {sweep.key} {sweep.profile}"
-    runs = family.Family(app, name, _digest(sweep), settings, sweep.root)
+    runs = family.Family(app, sweep.profile, name, _digest(sweep), settings, sweep.root)
     done: list[dict[str, Any]] = []
     status = "KILLED"
     try:

@@ -262,7 +262,9 @@ def _conclude(searched: Plan, study: optuna.Study) -> str:
     plots.save(draw(searched, study), folder / FIGURE)
     name = f"tune {searched.profile}"
     settings = {"searched": " ".join(searched.space)}
-    runs = family.Family(searched.app, name, study.study_name, settings, searched.root)
+    runs = family.Family(
+        searched.app, searched.profile, name, study.study_name, settings, searched.root
+    )
     for trial in study.get_trials(states=(TrialState.COMPLETE,)):
         variant = trial.user_attrs["variant"]
         train = searched.root / "data" / searched.app.name / variant / "train"

@@ -37,7 +37,8 @@ def store(empty_store):
 
 def judged(store, name, mse, *, level="pipeline", **params):
     client, experiment = mlflow_store.client(store, APP)
-    tags = {"seqapps.level": level, "mlflow.source.git.commit": "0123456789abcdef"}
+    tags = {"seqapps.level": level, "seqapps.profile": "smoke"}
+    tags["mlflow.source.git.commit"] = "0123456789abcdef"
     run_id = client.create_run(experiment, run_name=name, tags=tags).info.run_id
     values = {"mse": mse, "mse.low95": mse - 1, "mse.high95": mse + 1}
     for metric, value in (values | {"baselines.constant.mse": 9.0, "loss": 1.0}).items():
@@ -78,7 +79,7 @@ def test_nothing_to_compare_and_unknown_names_are_said(store):
 
 
 def family_of(store, digest="plan"):
-    return Family(APP, "sweep train.units smoke", digest, {"key": "train.units"}, store)
+    return Family(APP, "smoke", "sweep train.units smoke", digest, {"key": "train.units"}, store)
 
 
 def child(family, digest, loss):
@@ -86,7 +87,7 @@ def child(family, digest, loss):
         "smoke@train.units=4",
         digest,
         params={"train.units": 4},
-        metrics={"mse": 2.0},
+        metrics={"mse": 2.0, "mse.low95": 1.0, "mse.high95": 3.0},
         curves=[{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": loss}],
         files=[],
     )
@@ -106,6 +107,14 @@ def test_a_sweep_is_a_parent_run_with_its_table_and_a_child_per_member(store, tm
     assert parent.data.tags["mlflow.note.content"] == "| a |"
     assert [f.path for f in client.list_artifacts(parent.info.run_id)] == ["table.md"]
     assert {run.info.status for run in (member, parent)} == {"FINISHED"}
+
+
+def test_a_member_is_compared_with_the_runs_of_its_profile(store):
+    judged(store, "toy-smoke-1", 3.0)
+    family = family_of(store)
+    child(family, "first", 2.0)
+    table = compare.table(APP, ["toy-smoke-1", "smoke@train.units=4"], profile="smoke", root=store)
+    assert "smoke@train.units=4" in table.splitlines()[0]
 
 
 def test_a_sweep_that_goes_on_logs_nothing_twice_and_replaces_what_was_made_anew(store):
