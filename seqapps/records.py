@@ -116,9 +116,9 @@ def batches(
 
     With `seed` (run, epoch) the order is shuffled and incomplete batches are dropped; the same
     seed gives the same batches whatever the machine's load. Without it the order is kept and the
-    last batch may be short. With `bucket_edges`, an example is padded to the next edge above the
-    length of its `app.bucket_by` entry, so that XLA sees few shapes; longer ones are left out (see
-    `lengths`).
+    last batch may be short. With `bucket_edges`, an example's `app.bucket_by` entry is padded to
+    the next edge above its length, so that there are few shapes of it; longer ones are left out
+    (see `lengths`). Other entries are padded to the longest of their batch.
     """
     training = seed is not None
     records = _parsed(app, files, seed=seed)
@@ -128,14 +128,21 @@ def batches(
         deterministic=True,
     )
     if bucket_edges and app.bucket_by:
-        by = app.bucket_by
-        batched = fed.filter(
-            lambda fed: tf.shape(fed[by])[0] <= bucket_edges[-1]
-        ).bucket_by_sequence_length(
-            lambda fed: tf.shape(fed[by])[0],
+        by, edges = app.bucket_by, tf.constant(bucket_edges)
+
+        def length(fed: Tensors) -> tf.Tensor:
+            return tf.shape(fed[by])[0]
+
+        def to_edge(fed: Tensors) -> Tensors:
+            edge = edges[tf.searchsorted(edges, length(fed)[None])[0]]
+            spare = [[0, edge - length(fed)], *[[0, 0]] * (len(fed[by].shape) - 1)]
+            return fed | {by: tf.pad(fed[by], spare)}
+
+        short = fed.filter(lambda fed: length(fed) <= bucket_edges[-1])
+        batched = short.map(to_edge).bucket_by_sequence_length(
+            length,
             bucket_boundaries=[edge + 1 for edge in bucket_edges],
             bucket_batch_sizes=[batch_size] * (len(bucket_edges) + 1),
-            pad_to_bucket_boundary=True,
             drop_remainder=training,
         )
     elif all(spec.shape.is_fully_defined() for spec in fed.element_spec.values()):

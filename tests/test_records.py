@@ -2,6 +2,7 @@ import json
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from seqapps import config, records
 from seqapps.app import Feature, Item
@@ -89,6 +90,17 @@ def test_buckets_pad_to_their_edge_and_leave_out_longer_examples(params, tmp_pat
     np.testing.assert_array_equal(found, expected)
     longest = next(b for b in batches if b["steps"].shape[1] == 10)
     assert (longest["steps"].numpy()[0, longest["length"][0] :] == 0).all()
+
+
+def test_only_what_buckets_go_by_is_padded_to_an_edge(params, tmp_path):
+    written(params, tmp_path, 60)
+
+    def fed(record, seed):
+        return plain(record, seed) | {"marks": tf.ones([record["length"] // 2])}
+
+    files = records.shards(tmp_path, "train")
+    for batch in records.batches(APP, files, fed, batch_size=4, bucket_edges=(6, 10)):
+        assert batch["marks"].shape[1] == batch["length"].numpy().max() // 2
 
 
 def order(files, epoch):
