@@ -191,7 +191,7 @@ def _looks(evaluation: Evaluation, row: np.ndarray) -> dict[str, Any]:
     step_ms = evaluation.params.train.subsampling * frontend.HOP_MS
     return {
         "weights": found["weights"][0],
-        "spelt": found["text"][0].decode(),
+        "spelt": found["text"][0],
         "said": one["text"][0],
         "step_seconds": step_ms / 1000,
     }

@@ -1,11 +1,13 @@
 """Scores against hand-counted errors; rivals on sounds whose answer is known."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from seqapps import records
 from seqapps.asr import audio, evaluate, figures, rivals
 from tests.asr.conftest import noisy, tone, write
 
@@ -97,3 +99,23 @@ def test_figures_are_drawn():
         figures.bars({"anna": (0.5, 3)}, title="WER"),
     ]
     assert all(isinstance(one, Figure) and one.axes for one in drawn)
+
+
+def test_where_the_speller_looked_is_read_from_the_answers_of_its_endpoint():
+    weights = np.eye(3, dtype=np.float32)[None]
+    asked = []
+
+    def call(fold, endpoint, columns):
+        asked.append((fold, endpoint))
+        return {"text": records.column([b"go"]), "weights": weights}
+
+    room = SimpleNamespace(
+        truth={"text": column("no", "go"), "wav": column(b"", b"")},
+        folds=("all",),
+        call=call,
+        params=SimpleNamespace(train=SimpleNamespace(subsampling=4)),
+    )
+    found = evaluate._looks(room, np.array([1]))
+    assert asked == [("all", "attention")]
+    assert (found["spelt"], found["said"], found["step_seconds"]) == ("go", "go", 0.04)
+    np.testing.assert_array_equal(found["weights"], weights[0])
