@@ -219,7 +219,7 @@ class SRU(keras.layers.Layer):
 
 @cache
 def has_bfloat16() -> bool:
-    """Whether the processor multiplies bfloat16 itself; one that must imitate it is far slower."""
+    """Whether the processor multiplies bfloat16 itself; one that must imitate it gains nothing."""
     flags = Path("/proc/cpuinfo")
     return flags.exists() and bool(BFLOAT16_FLAGS & set(flags.read_text().split()))
 
