@@ -1,7 +1,6 @@
-"""Layers that two or more applications use: the recurrent stack, and attention.
+"""The recurrent stack that every application chooses its cell for.
 
-Axis letters: B batch, T steps, C channels, U units (twice as many if bidirectional), N places that
-are looked at.
+Axis letters: B batch, T steps, C channels, U units (twice as many if bidirectional).
 """
 
 from functools import cache
@@ -53,13 +52,17 @@ def recurrent(
 
     Called with `mask` (B, T), true where a step counts; padding must lie on the right.
     """
-    made = []
-    for number in range(layers):
-        sequences = return_sequences or number < layers - 1
-        if cell == "sru":
-            made.append(SRU(units, bidirectional, sequences, return_state, products))
-        else:
-            made.append(_layer(cell, units, bidirectional, sequences, return_state))
+    made = [
+        _layer(
+            cell,
+            units,
+            bidirectional,
+            return_sequences=return_sequences or number < layers - 1,
+            return_state=return_state,
+            products=products,
+        )
+        for number in range(layers)
+    ]
     return Stack(made, dropout, name=name)
 
 
@@ -256,40 +259,6 @@ def _walk(kept: tf.Tensor, added: tf.Tensor, *, backwards: bool) -> tf.Tensor:
     return tf.transpose(written.stack(), [1, 0, 2])
 
 
-class Attention(keras.layers.Layer):
-    """Where to look: scores of each step and place, their softmax, and what lies there, mixed.
-
-    "dot" s_ij = (W h_i) . (V p_j) / sqrt(width) (Luong et al. 2015, scaled); "bahdanau"
-    s_ij = v . tanh(W h_i + V p_j) (Bahdanau et al. 2014); c_i = sum_j softmax(s)_ij p_j.
-    """
-
-    def __init__(self, kind: Literal["dot", "bahdanau"], width: int, **kwargs):
-        super().__init__(**kwargs)
-        self.supports_masking = True
-        # The additive score makes a tensor of (B, T, N, width): a narrow one is most of the speed.
-        self.query = keras.layers.Dense(width, use_bias=False)
-        self.key = keras.layers.Dense(width)
-        self.score = keras.layers.Dense(1, use_bias=False) if kind == "bahdanau" else None
-
-    def call(self, hidden, places, mask=None):
-        """The context (B, T, C) and the weights (B, T, N) it was mixed with.
-
-        Args:
-            hidden: float32 (B, T, U), what asks.
-            places: float32 (B, N, C), what is looked at.
-            mask: bool (B, N), true where a place counts; None = all.
-        """
-        query, keys = self.query(hidden), self.key(places)
-        if self.score is None:
-            scores = keras.ops.einsum("btw,bnw->btn", query, keys) / float(query.shape[-1]) ** 0.5
-        else:
-            scores = self.score(keras.ops.tanh(query[:, :, None] + keys[:, None]))[..., 0]
-        if mask is not None:
-            scores = keras.ops.where(mask[:, None], scores, -1e9)
-        weights = keras.ops.softmax(scores)
-        return keras.ops.matmul(weights, places), weights
-
-
 def _ends(hidden, directions, mask):
     """Where each direction of hidden (B, T, U) ends: at its last true step, and at the first."""
     forward, *backward = keras.ops.split(hidden, directions, axis=-1)
@@ -304,9 +273,19 @@ def _last(hidden, mask):
     return keras.ops.take_along_axis(hidden, last[:, None, None], axis=1)[:, 0]
 
 
-def _layer(cell: Cell, units: int, bidirectional: bool, return_sequences: bool, return_state: bool):
+def _layer(
+    cell: Cell,
+    units: int,
+    bidirectional: bool,
+    *,
+    return_sequences: bool,
+    return_state: bool,
+    products: Products,
+):
     if cell == "dense":
         return WithoutRecurrence(units, bidirectional, return_sequences)
+    if cell == "sru":
+        return SRU(units, bidirectional, return_sequences, return_state, products)
     options = {"return_sequences": return_sequences, "return_state": return_state}
     if cell != "rnn":
         # cuDNN's fused op cannot be compiled by XLA, and an exported graph that holds it does not

@@ -17,8 +17,8 @@ from seqapps import served, wire
 class Answers:
     """The endpoint `serving_default` of an exported SavedModel, with the methods MLflow calls.
 
-    Type hints that it finds in the body of a model of its own become a schema, which refuses a
-    table or a dict; where it finds none it prints advice. So they stand here, outside of it.
+    They stand outside of the class that is MLflow's: there it would ask for type hints, and make of
+    them a schema that refuses a table or a dict.
     """
 
     def load_context(self, context: Any) -> None:

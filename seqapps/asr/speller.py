@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from seqapps import layers
 from seqapps.asr.decoding import NONE, Labels
+from seqapps.attention import Attention
 
 
 class Speller(keras.layers.Layer):
@@ -26,7 +27,7 @@ class Speller(keras.layers.Layer):
         units = 2 * table.units  # as wide as both directions of the encoder
         self.embed = keras.layers.Embedding(letters + 1, units)
         self.stack = layers.recurrent(table.cell, units, dropout=table.dropout, return_state=True)
-        self.attend = layers.Attention(table.attention, table.units)
+        self.attend = Attention(table.attention, table.units)
         self.mix = keras.layers.Dense(units, activation="tanh")
         self.drop = keras.layers.Dropout(table.dropout)
         self.out = keras.layers.Dense(letters + 1)

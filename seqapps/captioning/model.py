@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqapps import layers
+from seqapps.attention import Attention
 from seqapps.captioning import augment, encoders, preprocess
 from seqapps.captioning.words import PAD
 
@@ -175,7 +176,7 @@ class Network(keras.layers.Layer):
         self.drop = keras.layers.Dropout(drop)
         cell = "dense" if table.cell == "jordan" else table.cell
         self.stack = layers.recurrent(cell, units, dropout=drop)
-        self.attend = layers.Attention(kind, units // 4) if kind in ("dot", "bahdanau") else None
+        self.attend = Attention(kind, units // 4) if kind in ("dot", "bahdanau") else None
         self.mix = keras.layers.Dense(units, activation="tanh")
         self.out = keras.layers.Dense(vocabulary)
 
