@@ -17,7 +17,7 @@ RUN = $(PYTHON) -m seqapps
 # Stages started by one call of make share one MLflow run.
 export SEQAPPS_PIPELINE := $(or $(SEQAPPS_PIPELINE),$(shell date +%Y%m%d-%H%M%S)-$(shell echo $$PPID))
 
-.PHONY: help all $(ALL) status predict sweep tune compare promote rollback ui serve demo report
+.PHONY: help all $(ALL) status predict sweep tune compare promote rollback new ui serve demo report
 .PHONY: test lint format lock clean-venv FORCE
 .PHONY: $(foreach app,$(ALL),$(STAGES:%=$(app)-%) clean-$(app))
 # Never remove what a chain of pattern rules made on the way.
@@ -75,6 +75,10 @@ promote: .venv/ready ## a version becomes the champion, which answers: APP= [VER
 rollback: .venv/ready ## the champion before answers again: APP=
 	@$(RUN) rollback $(MAKEOVERRIDES)
 
+new: .venv/ready ## a new application that passes the contract test: APP=
+	@$(RUN) new $(MAKEOVERRIDES)
+	@$(PYTHON) -m ruff check --quiet --select I --fix seqapps/apps/$(APP) tests/apps/$(APP)
+
 ui: .venv/ready ## MLflow on mlruns/, this machine only [PORT=5000]
 	@$(RUN) ui --port $(or $(PORT),5000)
 
@@ -83,7 +87,7 @@ exported = $(foreach app,$(or $(APP),$(ALL)),$(if $(wildcard data/$(app)/$(PROFI
   $(app)=data/$(app)/$(PROFILE)/export))
 serve: .venv-serve/ready ## answers over REST and gRPC: [APP=, else all] [PORT=8080] [GRPC_PORT=8081] [HOST=]
 	@$(if $(strip $(exported)),,echo "nothing is exported; run make <app> first" >&2; exit 2;) \
-	  exec .venv-serve/bin/python -m seqapps.serve $(exported) \
+	  exec .venv-serve/bin/python -m seqapps.serving.server $(exported) \
 	  --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8080) --grpc-port $(or $(GRPC_PORT),8081)
 
 demo: .venv/ready .venv-serve/ready ## a page to try the served models: [PORT=7860] [SERVE_PORT=8080]
@@ -96,8 +100,10 @@ report: .venv/ready ## result tables of README and cards from metrics.json [PROF
 test: .venv/ready .venv-serve/ready ## all tests
 	@$(PYTHON) -m pytest $(TESTS)
 
-lint: .venv/ready ## ruff and pyright
-	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check . && $(PYTHON) -m pyright
+lint: .venv/ready ## ruff, the floors of imports, pyright
+	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
+	@.venv/bin/lint-imports
+	@$(PYTHON) -m pyright
 
 format: .venv/ready ## ruff's formatter and safe fixes
 	@$(PYTHON) -m ruff check --fix . && $(PYTHON) -m ruff format .

@@ -11,7 +11,7 @@ import time
 
 import tensorflow as tf
 
-from seqapps.layers import has_bfloat16, recurrent
+from seqapps.kit.layers import has_bfloat16, recurrent
 
 BATCH, STEPS, CHANNELS = 16, 90, 320
 ROUNDS, CALLS = 9, 4

@@ -57,7 +57,7 @@ def start(models: list[str]) -> tuple[int, subprocess.Popen]:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, "-m", "seqapps.serve", *models, "--port", str(port), "--no-grpc"],
+        [sys.executable, "-m", "seqapps.serving.server", *models, "--port", str(port), "--no-grpc"],
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
         stderr=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -1,10 +1,15 @@
 """seqapps: from raw sequence data to a served Keras model, with a number you can believe."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from seqapps.artifacts.saved_model import Model
 
 
-def open(what: str | Path, *, profile: str = "full", root: str | Path = ".") -> Any:
+def open(what: str | Path, *, profile: str = "full", root: str | Path = ".") -> Model:
     """The exported model of an application, or of an export or SavedModel folder, as a function.
 
     Nothing is loaded before the first call.
@@ -14,13 +19,14 @@ def open(what: str | Path, *, profile: str = "full", root: str | Path = ".") -> 
 
     Args:
         what: an application's name, or a folder.
-        profile: which of the application's exports.
-        root: where `data/` lies.
+        profile: the profile whose export is opened.
+        root: the project's folder.
 
     Raises:
         FileNotFoundError: there is no exported model.
     """
-    from seqapps.served import Model
+    from seqapps.artifacts.layout import ProfileFolder
+    from seqapps.artifacts.saved_model import Model
 
-    named = Path(root) / "data" / str(what) / profile / "export"
+    named = ProfileFolder(Path(root), str(what), profile).stage("export")
     return Model(named if named.is_dir() or not Path(what).is_dir() else Path(what))

@@ -1,4 +1,4 @@
-"""The command line: `python -m seqapps <app> <stage>`, and the words in `COMMANDS` and `WORDED`.
+"""The command line: `python -m seqapps <app> <stage>`, and the commands of `COMMANDS` and `WORDED`.
 
 Nothing heavy is imported until a stage needs it. A mistake of the user's ends with one sentence
 and exit code 2; a defect of ours with one sentence and a file that holds the traceback.
@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from seqapps import app as contract
-from seqapps.app import STAGES, UserError, nearest
+from seqapps.artifacts import error_log, layout
+from seqapps.artifacts.layout import ProfileFolder
+from seqapps.config import STAGES, UserError, nearest
 
 COMMANDS = ("status", "report", "ui", "demo")
 EVERYWHERE = ("extra", "seqapps_pipeline")
-"""Variables of Make's that a command may be given and has no use for."""
+"""Variables of Make's that a command may be settings and has no use for."""
 UI_PORT, DEMO_PORT = 5000, 7860
 WORDS = {"app": "APP", "input": "INPUT", "out": "OUT", "profile": "PROFILE", "set": "SET"}
 
@@ -32,50 +34,60 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         return _run(words, root)
-    except UserError as error:
-        print(f"seqapps: {error}", file=sys.stderr)
-        return 2
     except KeyboardInterrupt:
         print("seqapps: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
     except Exception as error:
-        print(f"seqapps: {contract.defect(error, root)}", file=sys.stderr)
-        return 1
+        print(f"seqapps: {error_log.write(error, root)}", file=sys.stderr)
+        return 2 if isinstance(error, UserError) else 1
 
 
 def _run(words: list[str], root: Path) -> int:
     if words and words[0] in WORDED:
-        given = {name.lower(): value for name, _, value in (w.partition("=") for w in words[1:])}
-        return WORDED[words[0]](given, root)
+        settings = {n.lower(): value for n, _, value in (w.partition("=") for w in words[1:])}
+        return WORDED[words[0]](settings, root)
     options = _parser().parse_args(words)
     if options.what == "status":
         return _status(options, root)
     if options.what == "report":
-        from seqapps import report
+        from seqapps.experiments import report
 
         pages = [str(page.relative_to(root)) for page in report.write(root, options.profile)]
         print(report.results(root, options.profile))
         print(f"report: {options.profile}: {', '.join(pages) or 'no page has its marks'}")
         return 0
     if options.what == "ui":
-        from seqapps import store
+        from seqapps.experiments import mlflow_store
 
-        return store.ui(root, options.port or UI_PORT)
+        return mlflow_store.ui(root, options.port or UI_PORT)
     if options.what == "demo":
-        from seqapps import demo
+        from seqapps.serving import demo
 
-        return demo.run(root, options.profile, options.port or DEMO_PORT, options.serve_port)
+        return demo.run(
+            root,
+            profile=options.profile,
+            port=options.port or DEMO_PORT,
+            serve_port=options.serve_port,
+        )
     if options.what in contract.names() and options.stage is None:
         raise UserError(f"which stage of {options.what}? one of {', '.join(STAGES)}")
-    app = contract.load(options.what)
-    if options.stage not in STAGES:
-        raise UserError(f"no stage '{options.stage}'; {nearest(options.stage, STAGES)}")
-    from seqapps import stages
+    return _stage(options, root)
 
+
+def _stage(options: argparse.Namespace, root: Path) -> int:
+    app, stage, profile = contract.load(options.what), options.stage, options.profile
+    if stage not in STAGES:
+        raise UserError(f"no stage '{stage}'; {nearest(stage, STAGES)}")
+    from seqapps import config
+    from seqapps.experiments.stage_run import StageRun
+    from seqapps.pipeline import stages
+
+    made_in = config.home(profile, stage)
     stages.run(
         app,
-        options.stage,
-        options.profile,
+        stage,
+        profile=profile,
+        tracker=StageRun(app, profile=made_in, stage=stage, root=root),
         overrides=options.set.split(),
         force=options.force,
         root=root,
@@ -101,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _status(options: argparse.Namespace, root: Path) -> int:
-    from seqapps import stages
+    from seqapps.pipeline import stages
 
     for name in contract.names():
         app = contract.load(name)
@@ -110,12 +122,12 @@ def _status(options: argparse.Namespace, root: Path) -> int:
     return 0
 
 
-def _only(command: str, given: dict[str, str], needed: tuple[str, ...], *more: str) -> None:
+def _only(command: str, settings: dict[str, str], needed: tuple[str, ...], *more: str) -> None:
     example = " ".join(f"{name.upper()}=" for name in needed)
     for name in needed:
-        if not given.get(name):
+        if not settings.get(name):
             raise UserError(f"{command} needs {name.upper()}=: make {command} {example}")
-    for name in given:
+    for name in settings:
         if name not in (*needed, *more, *EVERYWHERE):
             raise UserError(
                 f"{command} has no {name.upper()}=; "
@@ -123,97 +135,109 @@ def _only(command: str, given: dict[str, str], needed: tuple[str, ...], *more: s
             )
 
 
-def _sweep(given: dict[str, str], root: Path) -> int:
-    _only("sweep", given, ("app", "key", "values"), "seeds", "profile", "set")
-    app = contract.load(given["app"])
-    from seqapps import sweep
+def _sweep(settings: dict[str, str], root: Path) -> int:
+    _only("sweep", settings, ("app", "key", "values"), "seeds", "profile", "set")
+    app = contract.load(settings["app"])
+    from seqapps.experiments import sweep
 
     planned = sweep.plan(
         app,
-        given.get("profile", "full"),
-        given["key"],
-        given["values"],
-        seeds=given.get("seeds", ""),
-        words=given.get("set", "").split(),
+        profile=settings.get("profile", "full"),
+        key=settings["key"],
+        values=settings["values"],
+        seeds=settings.get("seeds", ""),
+        words=settings.get("set", "").split(),
         root=root,
     )
     print(f"{sweep.run(planned)}{app.name} sweep: wrote {planned.folder.relative_to(root)}")
     return 0
 
 
-def _tune(given: dict[str, str], root: Path) -> int:
-    _only("tune", given, ("app", "trials"), "profile", "set", "jobs")
+def _tune(settings: dict[str, str], root: Path) -> int:
+    _only("tune", settings, ("app", "trials"), "profile", "set", "jobs")
     for name in ("trials", "jobs"):
-        if not given.get(name, "1").isdecimal() or int(given.get(name, "1")) < 1:
-            raise UserError(f"{name.upper()}={given[name]}: how many? a number from 1 up")
-    app = contract.load(given["app"])
-    from seqapps import tune
+        if not settings.get(name, "1").isdecimal() or int(settings.get(name, "1")) < 1:
+            raise UserError(f"{name.upper()}={settings[name]}: how many? a number from 1 up")
+    app = contract.load(settings["app"])
+    from seqapps.experiments import tune
 
-    profile, changed = given.get("profile", "full"), given.get("set", "").split()
+    profile, changed = settings.get("profile", "full"), settings.get("set", "").split()
     planned = tune.plan(app, profile, words=changed, root=root)
-    print(tune.run(planned, trials=int(given["trials"]), jobs=int(given.get("jobs", "1"))))
+    print(tune.run(planned, trials=int(settings["trials"]), jobs=int(settings.get("jobs", "1"))))
     print(f"{app.name} tune: wrote {planned.folder.relative_to(root)}")
     return 0
 
 
-def _compare(given: dict[str, str], root: Path) -> int:
-    _only("compare", given, ("app",), "runs", "profile")
-    app = contract.load(given["app"])
-    from seqapps import compare
+def _compare(settings: dict[str, str], root: Path) -> int:
+    _only("compare", settings, ("app",), "runs", "profile")
+    app = contract.load(settings["app"])
+    from seqapps.experiments import compare
 
-    names = [name for name in given.get("runs", "").replace(",", " ").split() if name]
-    print(compare.table(app, names, profile=given.get("profile", ""), root=root))
+    names = [name for name in settings.get("runs", "").replace(",", " ").split() if name]
+    print(compare.table(app, names, profile=settings.get("profile", ""), root=root))
     return 0
 
 
-def _predict(given: dict[str, str], root: Path) -> int:
-    if not given.get("app"):
+def _predict(settings: dict[str, str], root: Path) -> int:
+    if not settings.get("app"):
         raise UserError("predict needs APP= and INPUT=: make predict APP=dna INPUT=sites.fa")
-    app = contract.load(given["app"])
-    if not any(given.get(name) for name in ("input", *app.instead_of_input)):
+    app = contract.load(settings["app"])
+    if not any(settings.get(name) for name in ("input", *app.instead_of_input)):
         wanted = " or ".join(f"{name.upper()}=" for name in ("input", *app.instead_of_input))
         raise UserError(f"predict needs {wanted}: make predict APP={app.name} INPUT=...")
-    profile = given.get("profile", "full")
-    own = [f"predict.{name}={value}" for name, value in given.items() if name not in WORDS]
+    profile = settings.get("profile", "full")
+    own = [f"predict.{name}={value}" for name, value in settings.items() if name not in WORDS]
     from seqapps import config
 
-    params = config.load(app, profile, given.get("set", "").split() + own, root=root)
-    from seqapps import predict
+    params = config.load(app, profile, settings.get("set", "").split() + own, root=root)
+    from seqapps.serving import predict
 
-    paths = [Path(path) for path in given.get("input", "").split()]
-    out = Path(given.get("out") or f"predictions/{app.name}")
-    exported = root / "data" / app.name / profile / "export"
-    for path in predict.run(app, params, exported, paths, out):
+    paths = [Path(path) for path in settings.get("input", "").split()]
+    out = Path(settings.get("out") or layout.PREDICTIONS_FOLDER / app.name)
+    exported = ProfileFolder(root, app.name, profile).stage("export")
+    for path in predict.run(app, params, paths, exported=exported, out=out):
         print(f"{app.name} predict: wrote {path}")
     return 0
 
 
-def _promote(given: dict[str, str], root: Path) -> int:
-    version, force = given.get("version") or "", bool(given.get("force"))
+def _promote(settings: dict[str, str], root: Path) -> int:
+    version, force = settings.get("version") or "", bool(settings.get("force"))
     if version and not version.isdecimal():
         raise UserError(f"VERSION={version} is not a number")
     number = int(version) if version else None
-    return _crown("promote", given, root, force=force, version=number)
+    return _change_champion("promote", settings, root, force=force, version=number)
 
 
-def _rollback(given: dict[str, str], root: Path) -> int:
-    return _crown("rollback", given, root)
+def _rollback(settings: dict[str, str], root: Path) -> int:
+    return _change_champion("rollback", settings, root)
 
 
-def _crown(what: str, given: dict[str, str], root: Path, **options: Any) -> int:
-    if not given.get("app"):
+def _change_champion(what: str, settings: dict[str, str], root: Path, **options: Any) -> int:
+    if not settings.get("app"):
         raise UserError(f"{what} needs APP=: make {what} APP={contract.names()[0]}")
-    app, profile = contract.load(given["app"]), given.get("profile", "full")
-    from seqapps import champion, receipts, tracking
+    app, profile = contract.load(settings["app"]), settings.get("profile", "full")
+    from seqapps.artifacts import champion, receipts
+    from seqapps.experiments import stage_run
 
-    exported = root / "data" / app.name / profile / "export"
+    exported = ProfileFolder(root, app.name, profile).stage("export")
     with receipts.locked(exported):
         print(getattr(champion, what)(app, exported, **options), flush=True)
-        tracking.mirror(app, profile, exported, root)
+        stage_run.mirror(app, profile=profile, exported=exported, root=root)
+    return 0
+
+
+def _new(settings: dict[str, str], root: Path) -> int:
+    _only("new", settings, ("app",))
+    from seqapps.kit import skeleton
+
+    folders = skeleton.write(settings["app"], root)
+    print(f"wrote {', '.join(str(folder.relative_to(root)) for folder in folders)}")
+    print(f"next: make {settings['app']} PROFILE=smoke, then replace the data in ingest.py")
     return 0
 
 
 WORDED = {
+    "new": _new,
     "predict": _predict,
     "sweep": _sweep,
     "tune": _tune,

@@ -1,60 +1,73 @@
-"""The contract every application fills, and how an application is found.
+"""The contract that every application fills, and the way an application is looked up.
 
-An application is a package `seqapps/<name>/` whose `__init__.py` holds `APP = App(...)`. The
-dataclass holds facts; the functions live in rooms that are the same in every application, and are
-imported the first time they are asked for, so that reading the facts never imports TensorFlow.
+An application is a package `seqapps/apps/<name>/` whose `__init__.py` holds `APP = App(...)`. The
+dataclass holds facts; the functions live in modules that are the same in every application (see
+`ROOMS`), and are imported the first time they are asked for, so that reading the facts never
+imports TensorFlow.
 """
 
-import difflib
+from __future__ import annotations
+
 import importlib
 import pkgutil
-import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeAlias
 
-import seqapps
+from seqapps.config import P, Params, UserError, nearest
 
-STAGES = ("ingest", "preprocess", "train", "evaluate", "export")
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from matplotlib.figure import Figure
+
+Columns: TypeAlias = dict[str, "np.ndarray"]
+"""Rows as columns: name -> array with a leading axis of rows; object arrays where shapes vary."""
+
+Record: TypeAlias = dict[str, Any]
+"""One row: name -> NumPy value, text or bytes."""
+
+Tensors: TypeAlias = dict[str, "tf.Tensor"]
+"""Named tensors: an entry of the training input, a batch of it, or an endpoint's answer."""
+
+Split: TypeAlias = Literal["train", "validation", "test"]
+"""The part of the data that an item belongs to."""
+
+Endpoints: TypeAlias = dict[str, tuple[Callable[..., Tensors], list["tf.TensorSpec"]]]
+"""Name -> (function of tensors, its signature)."""
+
+APPS = "seqapps.apps"
+"""The package whose packages are the applications."""
 
 ROOMS = {
-    "ingest": "ingest",  # (params, out) -> {count: number}
-    "index": "preprocess",  # (params, raw) -> Iterator[Item | Skip]
-    "assets": "preprocess",  # (params, train_items, out) -> None
-    "example": "preprocess",  # (params, assets, item) -> {feature: value} | Skip
-    "feed": "model",  # (params, assets, training) -> ((record, seed) -> {name: tensor})
-    "build": "model",  # (params, assets) -> keras.Model
-    "endpoints": "export",  # (params, model, assets) -> {name: (function, [TensorSpec])}
-    "score": "evaluate",  # (params, truth, response) -> {metric: value}
-    "baselines": "evaluate",  # (evaluation) -> {name: response}
-    "controls": "evaluate",  # (evaluation) -> {name: response}
-    "measure": "evaluate",  # (evaluation) -> ({metric: value}, findings)
-    "figures": "evaluate",  # (evaluation, findings) -> Iterator[(name, Figure)]
-    "requests": "predict",  # (params, assets, paths) -> Iterator[(meta, request) | Skip]
-    "render": "predict",  # (params, assets, rows, out) -> [Path]
-    "example_input": "predict",  # (row, out) -> Path | str
+    "ingest": "ingest",
+    "index": "preprocess",
+    "assets": "preprocess",
+    "example": "preprocess",
+    "feed": "model",
+    "build": "model",
+    "endpoints": "export",
+    "score": "evaluate",
+    "baselines": "evaluate",
+    "controls": "evaluate",
+    "measure": "evaluate",
+    "figures": "evaluate",
+    "requests": "predict",
+    "render": "predict",
+    "example_input": "predict",
 }
-"""Where each function of the contract lives, and its shape. `params` holds the tables up to and
-including the stage at work (`params.ingest`, `params.preprocess`, ...); `assets` is the folder that
-`assets` filled for the fold. `example_input` turns a row of the exported example request (what
-is no text as bytes) into what a person would give: a file in `out`, or text."""
+"""The module of each function of the contract; `App` declares their signatures."""
 
-OPTIONAL_ROOMS = {
-    "samples": "evaluate",  # (evaluation, findings, out) -> None
-}
-"""What an application may leave out. `samples` fills a folder with files to hear, read or open in
-a browser: examples of what the model makes."""
-
-
-class UserError(Exception):
-    """A mistake a user can mend: the message names what was found, what was wanted, the way out."""
+OPTIONAL_ROOMS = {"samples": "evaluate"}
+"""Functions that an application may leave out."""
 
 
 @dataclass(frozen=True)
 class Feature:
-    """What one entry of a record holds: its dtype, its shape (None = varies), its padding value."""
+    """One entry of a record: its dtype, its shape (None = varies), its padding value."""
 
     dtype: Literal["string", "int64", "float32"]
     shape: tuple[int | None, ...] = ()
@@ -63,7 +76,7 @@ class Feature:
 
 @dataclass(frozen=True)
 class Asks:
-    """How the page of `make demo` asks a person for input; the text box is there if text is taken.
+    """Input that the page of `make demo` asks a person for; a text box is shown if text is taken.
 
     Text stands for the first option of `instead_of_input`, or becomes a file called `pasted`, under
     the line `heading` if it does not begin with that line's first character.
@@ -85,7 +98,7 @@ class Item:
     """
 
     key: str
-    split: Literal["train", "validation", "test"]
+    split: Split
     group: str
     where: tuple[Any, ...] = ()
     fold: str = "all"
@@ -100,36 +113,43 @@ class Skip:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """What an application's evaluate functions look at.
+class Evaluation(Generic[P]):
+    """Input of an application's evaluate functions: a model, its test rows and its answers.
 
     `truth` holds the test records as columns (one array or object array per feature, plus `key`,
-    `group` and `fold`); `response` the endpoint's answers in the same order. `records(split, fold)`
-    iterates numpy records of any split; `ask(columns)` sends altered test columns through the same
-    endpoint; `call(fold, endpoint, columns)` calls any endpoint of one fold's model.
-    `baselines` is empty until they are computed.
+    `group` and `fold`); `response` the endpoint's answers in the same order. `baselines` is empty
+    until they are computed.
     """
 
-    params: Any
+    params: P
     raw: Path
     folds: tuple[str, ...]
-    assets: Any  # (fold) -> Path
-    records: Any  # (split, fold) -> Iterator[dict]
-    truth: dict[str, Any]
-    response: dict[str, Any]
-    ask: Any  # (columns) -> response
-    call: Any  # (fold, endpoint, columns) -> response
+    assets: Callable[[str], Path]
+    """(fold) -> the folder that `App.assets` filled."""
+    records: Callable[[str, str], Iterator[Record]]
+    """(split, fold) -> the records of any split."""
+    truth: Columns
+    response: Columns
+    ask: Callable[[Columns], Columns]
+    """(altered test columns) -> answers of the same endpoint."""
+    call: Callable[[str, str, Columns], Columns]
+    """(fold, endpoint, columns) -> answers of any endpoint of one fold's model."""
     history: dict[str, list[dict[str, float]]]
-    baselines: dict[str, dict[str, Any]] = field(default_factory=dict)
+    baselines: dict[str, Columns] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class App:
-    """One application: facts here, functions in its rooms (see `ROOMS`), read as attributes."""
+class App(Generic[P]):
+    """One application: facts here, functions in its modules (see `ROOMS`), read as attributes.
+
+    In the functions `params` holds the tables up to and including the stage at work
+    (`params.ingest`, `params.preprocess`, ...), and `assets` is the folder that `assets` filled for
+    the fold.
+    """
 
     title: str
     package: str
-    params: type  # pydantic model with one table per stage
+    params: type[P]
     features: dict[str, Feature]
     headline: tuple[str, Literal["min", "max"]]
     asks: Asks
@@ -139,11 +159,97 @@ class App:
     reported: tuple[str, ...] = ()
     """Metrics shown in tables, after the headline metric and its parts (`metric.part`)."""
     resample: Literal["row", "group"] = "row"
-    """What the bootstrap interval draws: test rows, or whole leak groups."""
+    """The unit of the bootstrap interval: test rows, or whole leak groups."""
     instead_of_input: tuple[str, ...] = ()
     """Options of predict, any of which makes INPUT= needless."""
     bucket_by: str | None = None
     """The entry of a fed example whose first axis decides its length bucket; None: no buckets."""
+
+    if TYPE_CHECKING:
+
+        def ingest(self, params: P, out: Path) -> dict[str, Any]:
+            """Writes raw files and `manifest.json` into `out`; returns {count: number}."""
+            ...
+
+        def index(self, params: P, raw: Path) -> Iterator[Item | Skip]:
+            """The items of all folds and splits, and what is left out with its reason."""
+            ...
+
+        def assets(self, params: P, items: Iterable[Item], out: Path) -> None:
+            """Writes what is fitted on one fold's train items: vocabulary, statistics, ..."""
+            ...
+
+        def example(self, params: P, assets: Path, item: Item) -> Record | Skip:
+            """The record of an item, exactly the application's features; or a reason."""
+            ...
+
+        def feed(
+            self, params: P, assets: Path, training: bool
+        ) -> Callable[[Tensors, tf.Tensor], Tensors]:
+            """A function (record, seed int32 (2,)) -> one entry of the training input."""
+            ...
+
+        def build(self, params: P, assets: Path) -> keras.Model:
+            """The model with its weights made; its loss is its own `compute_loss`."""
+            ...
+
+        def endpoints(self, params: P, model: keras.Model, assets: Path) -> Endpoints:
+            """The functions to evaluate and export: raw inputs (N, ...) to answers (N, ...)."""
+            ...
+
+        def score(self, params: P, truth: Columns, response: Columns) -> dict[str, float]:
+            """Metrics of answers (N, ...) of the model, a baseline or a control to N test rows."""
+            ...
+
+        def baselines(self, evaluation: Evaluation[P]) -> dict[str, Columns]:
+            """Answers (N, ...) of at least two rivals to the N test rows."""
+            ...
+
+        def controls(self, evaluation: Evaluation[P]) -> dict[str, Columns]:
+            """Answers (N, ...) that must be worse than the model's, beside those of other rows."""
+            ...
+
+        def measure(self, evaluation: Evaluation[P]) -> tuple[dict[str, float], object]:
+            """Further metrics of the model, and findings for `figures` and `samples`."""
+            ...
+
+        def figures(
+            self, evaluation: Evaluation[P], findings: object
+        ) -> Iterator[tuple[str, Figure]]:
+            """Named figures."""
+            ...
+
+        def requests(
+            self, params: P, assets: Path, paths: list[Path]
+        ) -> Iterator[tuple[Any, Record] | Skip]:
+            """(meta, request) of each row in a user's files; meta goes to `render` as it is."""
+            ...
+
+        def render(
+            self, params: P, assets: Path, rows: Iterator[tuple[Any, Record]], out: Path
+        ) -> list[Path]:
+            """Writes (meta, answer) rows into files in `out` and returns them."""
+            ...
+
+        def example_input(self, row: Record, out: Path) -> Path | str:
+            """A row of the example request as a person would give it: a file in `out`, or text."""
+            ...
+
+        def samples(self, evaluation: Evaluation[P], findings: object, out: Path) -> None:
+            """Fills `out` with examples to hear, read or open in a browser. Optional."""
+            ...
+
+    else:
+
+        def __getattr__(self, member: str) -> Any:
+            rooms = ROOMS | OPTIONAL_ROOMS
+            if member not in rooms:
+                raise AttributeError(member)
+            return getattr(importlib.import_module(f"{self.package}.{rooms[member]}"), member)
+
+    def has(self, member: str) -> bool:
+        """True if the application furnishes a function of `OPTIONAL_ROOMS`."""
+        return hasattr(self, member)
 
     @property
     def name(self) -> str:
@@ -152,58 +258,32 @@ class App:
 
     @property
     def folder(self) -> Path:
-        """Where the application's code and its README lie."""
+        """The folder of the application's code and its README."""
         return Path(str(importlib.import_module(self.package).__file__)).parent
 
-    def __getattr__(self, member: str) -> Any:
-        rooms = ROOMS | OPTIONAL_ROOMS
-        if member not in rooms:
-            raise AttributeError(member)
-        return getattr(importlib.import_module(f"{self.package}.{rooms[member]}"), member)
-
-    def worst(self) -> float:
-        """The value of the headline metric that any other value beats."""
-        return float("inf") if self.headline[1] == "min" else float("-inf")
-
-    def better(self, value: float, than: float) -> bool:
-        """Whether `value` beats `than` in the direction of the headline metric."""
+    def better(self, value: float, *, than: float) -> bool:
+        """True if `value` beats `than` in the direction of the headline metric."""
         return value < than if self.headline[1] == "min" else value > than
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """The applications: packages inside seqapps, in alphabetical order."""
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(seqapps.__path__) if m.ispkg))
+    """The applications: packages inside `seqapps.apps`, in alphabetical order."""
+    folders = importlib.import_module(APPS).__path__
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(folders) if m.ispkg))
 
 
-def load(name: str) -> App:
-    """The application called `name`; a wrong name is answered with the nearest right one."""
+def load(name: str) -> App[Params]:
+    """The application called `name`.
+
+    Raises:
+        UserError: there is none; the nearest right name is given.
+    """
     if name not in names():
         raise UserError(f"no application '{name}'; {nearest(name, names())}")
-    return at(f"seqapps.{name}")
+    return at(f"{APPS}.{name}")
 
 
-def at(package: str) -> App:
-    """The application in a package; worker processes find theirs by it."""
+def at(package: str) -> App[Params]:
+    """The application in a package; worker processes look theirs up by it."""
     return importlib.import_module(package).APP
-
-
-def nearest(word: str, known: Any) -> str:
-    """Half a sentence that points from a wrong word to a right one."""
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
-    if close:
-        return f"did you mean '{close[0]}'?"
-    return f"known: {', '.join(sorted(known))}" if known else "there is none yet"
-
-
-def defect(error: Exception, root: Path) -> str:
-    """A sentence about an error that is ours; the traceback goes to `data/error.log`."""
-    log = root / "data" / "error.log"
-    log.parent.mkdir(exist_ok=True)
-    log.write_text("".join(traceback.format_exception(error)))
-    return f"a defect of seqapps ({type(error).__name__}: {error}); details in {log}"
-
-
-def kept(entries: Iterator[Item | Skip]) -> Iterator[Item]:
-    """The items among index entries, without the skips."""
-    return (entry for entry in entries if isinstance(entry, Item))

@@ -1,23 +1,33 @@
-"""TOML profiles -> validated parameters: one table per stage, `SET=` overrides, a view per stage.
+"""Parameters: TOML profiles validated into one table per stage, with overrides and variants.
 
-A profile is `pipelines/<app>/<profile>.toml`. Each application describes its five tables with
-pydantic models (units in the names, ranges in the types); tables build on `Table`, and `[train]`
-on `Train`, which holds what fitting any model needs.
+A profile is `pipelines/<app>/<profile>.toml`. Each application narrows `Params`: its five tables
+are pydantic models (units in the names, ranges in the types) that build on the tables here.
 
-A variant is a profile with some words changed, and its name says which: `smoke@train.cell=gru` is
-`smoke` but for that cell. Its stages lie in a folder of its own; those the words do not reach are
-the profile's.
+A variant is a profile with some parameters changed, and its name says which:
+`smoke@train.cell=gru` is `smoke` but for that cell. Its stages lie in a folder of its own; those
+that the changes do not reach are the profile's.
 """
 
+import difflib
 import tomllib
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import Any, Literal, Protocol, TypeVar, cast
 from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 
-from seqapps.app import STAGES, App, UserError, nearest
+STAGES = ("ingest", "preprocess", "train", "evaluate", "export")
+"""The stages in their order: each reads the folders of those before it."""
+
+Cell = Literal["dense", "rnn", "gru", "lstm", "sru"]
+"""The recurrent cells of `kit.layers.recurrent`."""
+
+
+class UserError(Exception):
+    """A mistake a user can mend: the message names what was found, what was wanted, the way out."""
 
 
 class Table(BaseModel):
@@ -27,7 +37,7 @@ class Table(BaseModel):
 
 
 class Train(Table):
-    """What fitting needs whatever the model is; an application adds its model's words."""
+    """Parameters of fitting any model; an application adds those of its own."""
 
     seed: int = Field(ge=0, description="seeds weights, order, dropout and augmentation")
     epochs: int = Field(ge=1, description="at most this many passes over the train split")
@@ -46,7 +56,7 @@ class Train(Table):
 
 
 class Evaluate(Table):
-    """How the test split is judged."""
+    """Parameters of judging on the test split."""
 
     batch_size: int = Field(default=64, ge=1)
     bootstrap_samples: int = Field(default=200, ge=20)
@@ -54,7 +64,7 @@ class Evaluate(Table):
 
 
 class Export(Table):
-    """When a model may leave the house."""
+    """Parameters of export: when a model is exported, and how many versions are kept."""
 
     gate: Literal["beat_baselines", "warn"] = "beat_baselines"
     keep_versions: int = Field(default=3, ge=1)
@@ -66,6 +76,35 @@ class Predict(Table):
     batch_size: int = Field(default=32, ge=1)
 
 
+class Params(Table):
+    """The tables of a profile, one per stage, and the options of predict."""
+
+    ingest: Table
+    preprocess: Table
+    train: Train
+    evaluate: Evaluate
+    export: Export = Export()
+    predict: Predict = Predict()
+
+
+P = TypeVar("P", bound=Params)
+P_co = TypeVar("P_co", bound=Params, covariant=True)
+
+
+class Configured(Protocol[P_co]):
+    """An application as this module sees it: its name and its class of parameters."""
+
+    @property
+    def name(self) -> str:
+        """The folder under `pipelines/`."""
+        ...
+
+    @property
+    def params(self) -> type[P_co]:
+        """The class that validates a profile."""
+        ...
+
+
 class Range(Table):
     """Numbers that a study may draw from; `log`: evenly over their logarithms."""
 
@@ -74,7 +113,7 @@ class Range(Table):
     log: bool = False
 
 
-def load(app: App, profile: str, overrides: list[str] | None = None, *, root: Path) -> Any:
+def load(app: Configured[P], profile: str, overrides: Iterable[str] = (), *, root: Path) -> P:
     """The validated parameters of a profile.
 
     Args:
@@ -86,7 +125,7 @@ def load(app: App, profile: str, overrides: list[str] | None = None, *, root: Pa
     Raises:
         UserError: unknown profile, table or key (the nearest is named), or a value out of range.
     """
-    tables, path = _tables(app, profile, overrides or [], root)
+    tables, path = _tables(app, profile, overrides, root)
     tables.pop("tune", None)
     try:
         return app.params.model_validate(tables)
@@ -95,32 +134,32 @@ def load(app: App, profile: str, overrides: list[str] | None = None, *, root: Pa
         raise UserError(f"{path.relative_to(root)}: " + "; ".join(lines)) from None
 
 
-def searched(app: App, profile: str, *, root: Path) -> dict[str, list[Any] | Range]:
-    """The `[tune]` table of a profile: word of `[train]` -> its choices, or the range to search.
+def search_space(app: Configured[P], profile: str, *, root: Path) -> dict[str, list[Any] | Range]:
+    """The `[tune]` table of a profile: key of `[train]` -> its choices, or the range to search.
 
     Raises:
         UserError: no such table, or an entry that is neither a list nor a range.
     """
-    tables, path = _tables(app, profile, [], root)
-    found = {}
+    tables, path = _tables(app, profile, (), root)
+    space: dict[str, list[Any] | Range] = {}
     for name, entry in tables.get("tune", {}).items():
         try:
-            found[name] = entry if isinstance(entry, list) else Range.model_validate(entry)
+            space[name] = entry if isinstance(entry, list) else Range.model_validate(entry)
         except ValidationError:
             raise UserError(
                 f"{path.relative_to(root)}: tune.{name} = {entry!r} is neither a list of values "
                 "nor { low = 1e-3, high = 1e-2, log = true }"
             ) from None
-    if not found:
+    if not space:
         raise UserError(
             f"{path.relative_to(root)} has no table [tune]; write what to search into it: "
             'cell = ["gru", "lstm"], learning_rate = { low = 1e-3, high = 1e-2, log = true }'
         )
-    return found
+    return space
 
 
 def _tables(
-    app: App, profile: str, overrides: list[str], root: Path
+    app: Configured[P], profile: str, overrides: Iterable[str], root: Path
 ) -> tuple[dict[str, Any], Path]:
     profile, *changed = _parts(profile)
     folder = root / "pipelines" / app.name
@@ -138,7 +177,7 @@ def _tables(
 
 
 def variant(profile: str, words: list[str]) -> str:
-    """The name of a profile with some of its words changed; of two for one key the later counts.
+    """The name of a profile with some parameters changed; of two for one key the later counts.
 
     >>> variant("smoke", ["train.seed=1", "preprocess.window_bp=51", "train.seed=2"])
     'smoke@preprocess.window_bp=51@train.seed=2'
@@ -154,7 +193,7 @@ def variant(profile: str, words: list[str]) -> str:
 
 
 def home(profile: str, stage: str) -> str:
-    """The profile, or variant, that makes `stage` for this one: the words that reach the stage.
+    """The profile, or variant, that makes `stage` for this one: only changes that reach the stage.
 
     >>> home("smoke@preprocess.window_bp=51@train.seed=2", "preprocess")
     'smoke@preprocess.window_bp=51'
@@ -163,19 +202,41 @@ def home(profile: str, stage: str) -> str:
     return variant(name, [word for word in words if _stage_of(word) <= STAGES.index(stage)])
 
 
-def upto(params: Any, stage: str) -> SimpleNamespace:
+def upto(params: P, stage: str) -> P:
     """The tables a stage may read: its own and those before it.
 
     A later table is absent, so a stage that reads one fails at once instead of escaping its key.
     """
-    seen = STAGES[: STAGES.index(stage) + 1]
-    return SimpleNamespace(**{name: getattr(params, name) for name in seen})
+    names = STAGES[: STAGES.index(stage) + 1]
+    return cast(P, SimpleNamespace(**{name: getattr(params, name) for name in names}))
 
 
 def flat(params: BaseModel) -> dict[str, Any]:
     """`{"train.units": 64, ...}` for the tables of `params`, in order."""
     tables = params.model_dump(mode="json")
     return {f"{t}.{k}": v for t, table in tables.items() for k, v in table.items()}
+
+
+def paths(table: BaseModel) -> list[Path]:
+    """The user's files and folders that a table names: every value of type Path, in order."""
+    return list(_paths(table.model_dump()))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Half a sentence that points from a wrong word to a right one."""
+    known = list(known)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return f"known: {', '.join(sorted(known))}" if known else "there is none yet"
+
+
+def _paths(value: Any) -> Iterator[Path]:
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from _paths(part)
 
 
 def _parts(profile: str) -> list[str]:
@@ -199,19 +260,21 @@ def _override(tables: dict[str, Any], word: str) -> None:
     tables.setdefault(table, {})[key] = value
 
 
-def _explain(app: App, problem: Any) -> str:
-    place = [str(part) for part in problem["loc"]]
-    name = ".".join(place)
+def _explain(app: Configured[P], problem: ErrorDetails) -> str:
+    keys = [str(part) for part in problem["loc"]]
+    name = ".".join(keys)
     if problem["type"] == "extra_forbidden":
-        return f"unknown key '{name}'; {nearest(name, _known(app, place))}"
+        return f"unknown key '{name}'; {nearest(name, _known(app, keys))}"
     if problem["type"] == "missing":
         return f"'{name}' is missing"
-    given = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
-    return f"{name}{given}: {problem['msg'].lower()}"
+    value = "" if isinstance(problem["input"], dict) else f" = {problem['input']!r}"
+    return f"{name}{value}: {problem['msg'].lower()}"
 
 
-def _known(app: App, place: list[str]) -> list[str]:
+def _known(app: Configured[P], keys: list[str]) -> list[str]:
     tables = app.params.model_fields
-    if len(place) == 1 or place[0] not in tables:
+    if len(keys) == 1 or keys[0] not in tables:
         return list(tables)
-    return [f"{place[0]}.{key}" for key in tables[place[0]].annotation.model_fields]
+    table = tables[keys[0]].annotation
+    assert isinstance(table, type) and issubclass(table, BaseModel), keys
+    return [f"{keys[0]}.{key}" for key in table.model_fields]

@@ -12,26 +12,10 @@ from pathlib import Path
 
 import pytest
 
-TOY = """
-[ingest]
-sequences = 60
-[preprocess]
-folds = ["a"]
-[train]
-seed = 1
-epochs = 4
-batch_size = 8
-learning_rate = 0.02
-clip_norm = 1.0
-patience_epochs = 4
-jit_compile = false
-bucket_edges = [8, 12]
-units = 8
-[evaluate]
-bootstrap_samples = 20
-[export]
-gate = "warn"
-"""
+from seqapps import apps
+
+LOCKS = ("requirements-cpu.lock", "requirements-serve.lock")
+TOY = Path(__file__).parent / "toy/smoke.toml"
 
 
 @pytest.fixture(scope="session")
@@ -45,18 +29,9 @@ def project(tmp_path, monkeypatch) -> Path:
     """An empty project with a profile of the toy application; the tests stand in it."""
     folder = tmp_path / "pipelines/toy"
     folder.mkdir(parents=True)
-    (folder / "smoke.toml").write_text(TOY)
+    shutil.copy(TOY, folder)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def untracked(monkeypatch):
-    """Tracking that writes nowhere, for tests that are not about it."""
-    from seqapps import tracking
-
-    monkeypatch.setattr(tracking.StageRun, "start", lambda self: None)
-    monkeypatch.setattr(tracking, "catch_up", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
@@ -79,7 +54,7 @@ def whole(tmp_path_factory, toy_process) -> Path:
     """A project in which all stages of the toy application ran; not to be changed."""
     project = tmp_path_factory.mktemp("whole")
     (project / "pipelines/toy").mkdir(parents=True)
-    (project / "pipelines/toy/smoke.toml").write_text(TOY)
+    shutil.copy(TOY, project / "pipelines/toy")
     done = toy_process(project)
     assert done.returncode == 0, done.stderr
     return project
@@ -100,12 +75,12 @@ class Made:
         self.path = path
 
     def make(
-        self, *words: str, profile: str = "smoke", check: bool = True
+        self, *words: str, profile: str | None = "smoke", check: bool = True
     ) -> subprocess.CompletedProcess:
-        """One call of make on the smoke profile, or a variant of it."""
+        """One call of make: on the smoke profile, a variant of it, or no profile (None)."""
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MLFLOW"))}
         done = subprocess.run(
-            ["make", *words, f"PROFILE={profile}"],
+            ["make", *words, *([f"PROFILE={profile}"] if profile else [])],
             cwd=self.path,
             env=environment,
             capture_output=True,
@@ -115,17 +90,22 @@ class Made:
         return done
 
 
+SKELETON = "skeleton"
+"""The application that `make new` lays into the project of `made`."""
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory, repository) -> Made:
     """The project's own code and profiles in a new folder, all smoke pipelines run by Make.
 
-    The environment and the cache of packages are this checkout's.
+    One more application is there, laid by `make new`. The environment and the cache of packages are
+    this checkout's.
     """
     path = tmp_path_factory.mktemp("made") / "project"
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("seqapps", "pipelines"):
+    for name in ("seqapps", "pipelines", "tests/toy"):
         shutil.copytree(repository / name, path / name, ignore=ignored)
-    for name in ("Makefile", "README.md", "requirements-cpu.lock", "requirements-serve.lock"):
+    for name in ("Makefile", "README.md", "pyproject.toml", *LOCKS):
         shutil.copy2(repository / name, path / name)
     (path / "data").mkdir()
     (repository / "data/cache").mkdir(parents=True, exist_ok=True)
@@ -133,5 +113,7 @@ def made(tmp_path_factory, repository) -> Made:
     for name in (".venv", ".venv-serve"):
         (path / name).symlink_to(repository / name)
     made = Made(path)
+    made.make("new", f"APP={SKELETON}", profile=None)
+    apps.__path__.append(str(path / "seqapps/apps"))
     made.make("all")
     return made

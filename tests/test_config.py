@@ -1,7 +1,7 @@
 import pytest
 
 from seqapps import config
-from seqapps.app import UserError
+from seqapps.config import UserError
 from tests.toy import APP
 
 

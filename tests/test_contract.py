@@ -1,4 +1,7 @@
-"""What every application promises, tried on its smoke profile through Make, on real data."""
+"""The promises of every application, tried on its smoke profile through Make, on real data.
+
+The skeleton that `make new` lays, on generated data, keeps them too.
+"""
 
 import base64
 import csv
@@ -11,11 +14,18 @@ import numpy as np
 import pytest
 
 from seqapps import app as contract
-from seqapps import predict, receipts
-from seqapps.app import STAGES
-from seqapps.demo import Desk
+from seqapps.artifacts import receipts
+from seqapps.config import STAGES
+from seqapps.serving import predict
+from seqapps.serving.demo import Desk
+from tests import style
+from tests.conftest import SKELETON
 
-pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", contract.names())]
+pytestmark = [pytest.mark.slow, pytest.mark.parametrize("name", [*contract.names(), SKELETON])]
+
+
+def load(name):
+    return contract.at(f"{contract.APPS}.{name}")
 
 
 def folder(made, name, stage):
@@ -44,7 +54,7 @@ def test_a_second_make_does_no_work(made, name):
 
 def test_metrics_name_headline_baselines_controls_and_interval(made, name):
     report = metrics(made, name)
-    metric, direction = contract.load(name).headline
+    metric, direction = load(name).headline
     assert (report["headline"]["metric"], report["headline"]["direction"]) == (metric, direction)
     low, high = report["headline"]["interval95"]
     assert low <= report["headline"]["value"] <= high
@@ -59,9 +69,9 @@ def test_shuffled_inputs_make_the_model_fail(made, name):
 
 
 def test_no_group_lies_in_two_splits(made, name):
-    from seqapps import records
+    from seqapps.pipeline import records
 
-    app = contract.load(name)
+    app = load(name)
     for counts in folder(made, name, "preprocess").glob("*/counts.json"):
         groups = {
             split: {row["group"] for row in records.read(app, counts.parent, split)}
@@ -112,7 +122,7 @@ def test_the_example_request_gets_the_example_response_from_tensorflow_alone(mad
     )
     assert done.returncode == 0, done.stderr
     expected = json.loads((exported / "example_response.json").read_text())["predictions"]
-    from seqapps import export
+    from seqapps.pipeline import export
 
     for got, wanted in zip(json.loads(done.stdout), expected, strict=True):
         pair = [value if isinstance(value, dict) else {"": value} for value in (got, wanted)]
@@ -132,8 +142,8 @@ def test_figures_are_drawn(made, name):
     assert all(path.stat().st_size > 5000 for path in figures)
 
 
-def test_the_card_says_data_licence_split_and_limits(made, name, repository):
-    card = (repository / "seqapps" / name / "README.md").read_text().lower()
+def test_the_card_says_data_licence_split_and_limits(made, name):
+    card = (made.path / "seqapps/apps" / name / "README.md").read_text().lower()
     for word in ("data", "licence", "split", "metric", "baseline", "limits", "citation"):
         assert word in card, word
 
@@ -147,7 +157,7 @@ def test_the_run_is_in_mlflow(made, name):
         "print(parent.data.metrics[sys.argv[2]])"
     )
     environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{made.path}/mlruns/mlflow.db"}
-    metric = contract.load(name).headline[0]
+    metric = load(name).headline[0]
     done = subprocess.run(
         [sys.executable, "-c", probe, name, metric],
         capture_output=True,
@@ -160,7 +170,7 @@ def test_the_run_is_in_mlflow(made, name):
 
 def test_records_hold_what_a_request_needs(made, name):
     request = json.loads((folder(made, name, "export") / "example_request.json").read_text())
-    app = contract.load(name)
+    app = load(name)
     for row in request["instances"]:
         assert row.keys() <= app.features.keys()
         for value in row.values():
@@ -170,6 +180,11 @@ def test_records_hold_what_a_request_needs(made, name):
 
 def test_the_example_of_the_page_is_answered_in_files(made, name, tmp_path):
     local = predict.Local(folder(made, name, "export"))
-    desk = Desk(contract.load(name), "smoke", made.path, local, tmp_path)
+    desk = Desk(load(name), "smoke", made.path, local, tmp_path)
     found, note = desk.ask(*desk.example())
     assert found and not note, note
+
+
+def test_names_and_docstrings_keep_the_house_rules(made, name):
+    for path in style.files(made.path / "seqapps/apps" / name):
+        assert style.riddles(path) == style.vague_names(path) == style.mixable(path) == []

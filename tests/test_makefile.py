@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from seqapps import app as contract
-from seqapps.app import STAGES
+from seqapps.config import STAGES
 
 pytestmark = pytest.mark.slow
 APP = contract.names()[0]
@@ -59,7 +59,7 @@ def test_a_variant_of_a_profile_shares_what_its_words_do_not_reach(made):
 
 
 def test_an_edited_comment_reruns_nothing_and_edited_code_names_its_module(made):
-    path = made.path / "seqapps" / APP / "evaluate.py"
+    path = made.path / "seqapps/apps" / APP / "evaluate.py"
     text = path.read_text()
     made.make(APP)
     path.write_text(text + "\n# a remark\n")
@@ -68,7 +68,7 @@ def test_an_edited_comment_reruns_nothing_and_edited_code_names_its_module(made)
     status = made.make("status").stdout
     path.write_text(text)
     assert re.search(rf"{APP} +train +fresh", status)
-    assert f"stale: code of seqapps.{APP}.evaluate changed" in status
+    assert f"stale: code of seqapps.apps.{APP}.evaluate changed" in status
 
 
 @pytest.mark.parametrize(

@@ -1,36 +1,11 @@
-"""A made-up application that has what the first one lacks: folds, ragged lengths, buckets.
+"""The smallest complete application: the mean of a run of numbers, on generated data.
 
-The data is generated: each example is a run of numbers, the answer is their mean.
+It has what real applications lack one by one: folds, rows of different lengths, buckets. `make new`
+copies it, so replace the data first, then the model, then the words.
 """
 
-from pydantic import Field
-
-from seqapps import config
 from seqapps.app import App, Asks, Feature
-
-
-class Ingest(config.Table):
-    sequences: int = Field(ge=1)
-
-
-class Preprocess(config.Table):
-    folds: tuple[str, ...]
-    scale: float = 1.0
-
-
-class Train(config.Train):
-    units: int = Field(ge=1)
-    dropout: float = 0.1
-
-
-class Params(config.Table):
-    ingest: Ingest
-    preprocess: Preprocess
-    train: Train
-    evaluate: config.Evaluate
-    export: config.Export = config.Export()
-    predict: config.Predict = config.Predict()
-
+from tests.toy.params import Params
 
 APP = App(
     title="Mean of a run of numbers",

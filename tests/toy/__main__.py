@@ -6,8 +6,9 @@ import signal
 import sys
 from pathlib import Path
 
-from seqapps import stages
-from seqapps.app import STAGES
+from seqapps.config import STAGES
+from seqapps.experiments.stage_run import StageRun
+from seqapps.pipeline import stages
 from tests.toy import APP
 
 
@@ -33,4 +34,13 @@ if __name__ == "__main__":
     force = "--force" in sys.argv
     for stage in [word for word in sys.argv[1:] if word in STAGES] or STAGES:
         overrides = [word for word in sys.argv[1:] if "=" in word]
-        stages.run(APP, stage, "smoke", overrides=overrides, force=force, root=Path.cwd())
+        run = StageRun(APP, profile="smoke", stage=stage, root=Path.cwd())
+        stages.run(
+            APP,
+            stage,
+            profile="smoke",
+            tracker=run,
+            overrides=overrides,
+            force=force,
+            root=Path.cwd(),
+        )

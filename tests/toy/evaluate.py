@@ -1,22 +1,52 @@
+"""Evaluate: squared error, beside a constant and the first number of the run.
+
+Axis letters: N rows.
+"""
+
+from collections.abc import Iterator
+
 import numpy as np
+from matplotlib.figure import Figure
+
+from seqapps.app import Columns, Evaluation
+from seqapps.kit import plots
+from tests.toy.params import Params
 
 
-def score(params, truth, response):
+def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]:
+    """`mse` between `target` float32 (N,) and `mean` float32 (N,)."""
+    del params
     return {"mse": float(np.mean((truth["target"] - response["mean"]) ** 2))}
 
 
-def baselines(evaluation):
+def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
+    """`constant`: the mean train target (N,); `first`: the first number of each run (N,)."""
     targets = [r["target"] for fold in evaluation.folds for r in evaluation.records("train", fold)]
-    return {"constant": {"mean": np.full(len(evaluation.truth["key"]), np.mean(targets))}}
+    first = np.array([steps[0] for steps in evaluation.truth["steps"]])
+    constant = np.full(len(first), np.mean(targets))
+    return {"constant": {"mean": constant}, "first": {"mean": first}}
 
 
-def controls(evaluation):
+def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:
+    """None beside the answers of other rows, which every application has."""
+    del evaluation
     return {}
 
 
-def measure(evaluation):
+def measure(evaluation: Evaluation[Params]) -> tuple[dict[str, float], None]:
+    """The longest run; there are no findings."""
     return {"longest": float(evaluation.truth["length"].max())}, None
 
 
-def figures(evaluation, findings):
-    return iter(())
+def figures(evaluation: Evaluation[Params], findings: object) -> Iterator[tuple[str, Figure]]:
+    """`scatter`: the estimate beside the target of each test row."""
+    del findings
+    figure = plots.figure()
+    panel = figure.subplots()
+    targets = evaluation.truth["target"]
+    panel.scatter(targets, evaluation.response["mean"], color=plots.MODEL)
+    panel.axline((0, 0), slope=1, color=plots.REFERENCE)
+    panel.set_xlabel("mean")
+    panel.set_ylabel("estimate")
+    panel.set_title(f"{len(targets)} test runs")
+    yield "scatter", figure

@@ -1,9 +1,16 @@
+"""Ingest: runs of 3 to 12 numbers, drawn from a seed."""
+
 import json
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from tests.toy.params import Params
 
-def ingest(params, out):
+
+def ingest(params: Params, out: Path) -> dict[str, Any]:
+    """Writes `runs.json`, a list of runs, and returns their number."""
     rng = np.random.default_rng(7)
     runs = [
         rng.normal(size=rng.integers(3, 13)).round(4).tolist()

@@ -1,13 +1,19 @@
+"""Preprocess: each run is a record, and every fifth of them is held out for test."""
+
 import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import numpy as np
 
-from seqapps.app import Item, Skip
+from seqapps.app import Item, Record, Skip
+from tests.toy.params import Params
 
 SPLITS = ("train", "train", "train", "validation", "test")
 
 
-def index(params, raw):
+def index(params: Params, raw: Path) -> Iterator[Item | Skip]:
+    """The runs of every fold; those of three numbers are left out."""
     runs = json.loads((raw / "runs.json").read_text())
     for shift, fold in enumerate(params.preprocess.folds):
         for number, run in enumerate(runs):
@@ -18,12 +24,16 @@ def index(params, raw):
             yield Item(f"run-{number}", split, f"run-{number}", (run,), fold)
 
 
-def assets(params, items, out):
+def assets(params: Params, items: Iterable[Item], out: Path) -> None:
+    """Writes `mean.json`, the mean of all numbers of the train runs."""
+    del params
     values = [value for item in items for value in item.where[0]]
     (out / "mean.json").write_text(json.dumps(float(np.mean(values))))
 
 
-def example(params, assets, item):
+def example(params: Params, assets: Path, item: Item) -> Record | Skip:
+    """One record: `steps` float32 (T,), `length`, `target`; runs with a number above 3 are out."""
+    del assets
     (run,) = item.where
     if max(run) > 3:
         return Skip("outlier", item.key)

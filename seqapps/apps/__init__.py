@@ -1,0 +1,1 @@
+"""The applications: one package each, with the same rooms."""

@@ -1,0 +1,1 @@
+"""Recordings and their texts: corpora, sound files, the normaliser, phones."""

@@ -1,0 +1,1 @@
+"""From distributions to text: greedy, beam search, language models, alignment."""

@@ -1,0 +1,198 @@
+"""A bigram model of words that a graph can ask with two searches in sorted arrays.
+
+Counts of the train lines are laid over general English as pseudo-counts (MacKay & Peto 1995):
+P(w) = (n(w) + K G(w)) / (N + K) and P(w | v) = (n(v, w) + k G(w | v)) / (n(v) + k), where G is the
+general model, whose pairs PocketSphinx's wheel holds; Spanish has general words, and no pairs. Only
+pairs that either model knows are kept; for another one P(w | v) = b(v) P(w).
+
+Axis letters: W words, M pairs of words, B batch, K beams, H beginnings of biasing words.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from seqapps.apps.asr.decode import sphinx_lm
+
+PRIME = 1_000_003
+"""Texts are known by a polynomial hash of their letters modulo 2^64, the empty one by 0."""
+
+WORD_PRIOR, PAIR_PRIOR = 20_000.0, 100.0
+"""K and k: how many seen words the general model counts for."""
+
+UNKNOWN = np.log(1e-2)
+"""Of a word that neither model knows: added to what the model of characters says of its letters."""
+
+RAREST_PAIR = np.log(1e-7)
+"""General pairs whose words follow each other less often than this are left to the back-off."""
+
+BEGINNING = "<s>"
+
+
+class General(NamedTuple):
+    """Natural logarithms: of words, of what a word leaves to unknown pairs, and of pairs."""
+
+    words: dict[str, float]
+    backoff: dict[str, float]
+    pairs: dict[tuple[str, str], float]
+
+
+@dataclass(frozen=True)
+class WordModel:
+    """Words are numbered in the order of their hashes; W is an unknown one, W + 1 the beginning.
+
+    `hashes` int64 (W,) sorted, `chance` float32 (W + 1,), `backoff` float32 (W + 2,), `pairs` int64
+    (M,) sorted: (number of the word before) (W + 1) + number of the word; `pair_chance` (M,).
+    """
+
+    hashes: np.ndarray
+    chance: np.ndarray
+    backoff: np.ndarray
+    pairs: np.ndarray
+    pair_chance: np.ndarray
+
+    @property
+    def beginning(self) -> int:
+        """The number of what stands before the first word."""
+        return len(self.hashes) + 1
+
+    def read(self, before: tf.Tensor, hashes: tf.Tensor, *, char_lm_score: tf.Tensor):
+        """Log-probability float32 (B, K) of words after others, and their numbers int32 (B, K).
+
+        Args:
+            before: int32 (B, K), numbers of the words before.
+            hashes: int64 (B, K) of the words.
+            char_lm_score: float32 (B, K), log-probability of their letters in the character model,
+                which is all there is for an unknown word.
+        """
+        place, known = found_in(self.hashes, hashes)
+        number = tf.where(known, place, len(self.hashes))
+        alone = tf.gather(self.backoff, before) + tf.gather(self.chance, number)
+        alone += tf.where(known, 0.0, char_lm_score)
+        pair = tf.cast(before, tf.int64) * (len(self.hashes) + 1) + tf.cast(number, tf.int64)
+        place, known = found_in(self.pairs, pair)
+        return tf.where(known, tf.gather(self.pair_chance, place), alone), number
+
+    def save(self, path: Path) -> None:
+        """Writes the arrays as npz."""
+        np.savez_compressed(path, **vars(self))
+
+
+def load(path: Path) -> WordModel:
+    """The model that `save` wrote."""
+    with np.load(path) as saved:
+        return WordModel(**saved)
+
+
+def fit(texts: Iterable[str], letters: str, general: General) -> WordModel:
+    """The model of normalised texts over a general one, whose unspellable words are left out."""
+    lines = [[BEGINNING, *text.split()] for text in texts]
+    alone = Counter(word for line in lines for word in line[1:])
+    before = Counter(word for line in lines for word in line[:-1])
+    together = Counter(pair for line in lines for pair in zip(line[:-1], line[1:], strict=True))
+    words = [w for w in {*alone, *general.words} if w and set(w) <= set(letters)]
+    hash_of = dict(zip(words, hashes_of(words, letters).tolist(), strict=True))
+    words.sort(key=lambda word: hash_of[word])
+    number = {word: place for place, word in enumerate(words)} | {BEGINNING: len(words) + 1}
+    prior = WORD_PRIOR if general.words else 0.0
+    total = sum(alone.values()) + prior
+
+    def chance(word: str) -> float:
+        general_weight = prior * np.exp(general.words[word]) if word in general.words else 0.0
+        return np.log((alone[word] + general_weight) / total)
+
+    def left(word: str) -> float:
+        return np.log(PAIR_PRIOR / (before[word] + PAIR_PRIOR)) + general.backoff.get(word, 0.0)
+
+    def pair_chance(pair: tuple[str, str]) -> float:
+        first, word = pair
+        other = general.backoff.get(first, 0.0) + chance(word)
+        general_weight = PAIR_PRIOR * np.exp(general.pairs.get(pair, other))
+        return np.log((together[pair] + general_weight) / (before[first] + PAIR_PRIOR))
+
+    pairs = [
+        pair for pair in {*together, *general.pairs} if pair[0] in number and pair[1] in number
+    ]
+    pairs = [pair for pair in pairs if pair[1] != BEGINNING]
+    keys = np.array([number[a] * (len(words) + 1) + number[b] for a, b in pairs], np.int64)
+    order = np.argsort(keys)
+    return WordModel(
+        hashes=np.array([hash_of[word] for word in words], np.int64),
+        chance=np.array([*map(chance, words), UNKNOWN], np.float32),
+        backoff=np.array([*map(left, words), 0.0, left(BEGINNING)], np.float32),
+        pairs=keys[order],
+        pair_chance=np.array([pair_chance(pair) for pair in pairs], np.float32)[order],
+    )
+
+
+def general(language: str, words: Mapping[str, float]) -> General:
+    """General English or Spanish: word weights and bigrams beside the train lines.
+
+    Args:
+        language: for English, words and pairs come from PocketSphinx's model.
+        words: for others, words -> how often they count.
+    """
+    if language != "en" or not words:
+        total = sum(words.values())
+        return General({word: np.log(count / total) for word, count in words.items()}, {}, {})
+    bigrams = sphinx_lm.read()
+    often = bigrams.chance[bigrams.before] + bigrams.pair_chance > RAREST_PAIR
+    often |= bigrams.before == bigrams.words.index(BEGINNING)
+    columns = (bigrams.before[often], bigrams.word[often], bigrams.pair_chance[often])
+    return General(
+        dict(zip(bigrams.words, bigrams.chance.tolist(), strict=True)),
+        dict(zip(bigrams.words, bigrams.backoff.tolist(), strict=True)),
+        {
+            (bigrams.words[before], bigrams.words[word]): chance
+            for before, word, chance in zip(*(c.tolist() for c in columns), strict=True)
+        },
+    )
+
+
+def hot_hashes(words: tf.Tensor, letters: str) -> tuple[tf.Tensor, tf.Tensor]:
+    """`begun`, `whole` int64 (B, H) of strings (B,) of normalised words separated by spaces."""
+    signs = tf.strings.unicode_split(tf.strings.join([words, " "]), "UTF-8")
+    signs = signs.to_tensor(default_value=" ")
+    known = signs[:, :, None] == tf.constant(list(letters))
+    begun = begun_words(tf.argmax(known, axis=-1), signs == " ")
+    last = tf.pad((signs == " ")[:, 1:], [[0, 0], [0, 1]], constant_values=True)
+    return begun, tf.where(last, begun, tf.zeros_like(begun))
+
+
+def begun_words(letters: tf.Tensor, space: tf.Tensor) -> tf.Tensor:
+    """The hash int64 (B, U) of the word begun, after each of the letters int64 (B, U).
+
+    It is 0 where `space`, bool (B, U).
+    """
+
+    def add(before: tf.Tensor, now: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        letter, is_space = now
+        return tf.where(is_space, tf.zeros_like(before), before * PRIME + letter + 1)
+
+    nothing = tf.zeros([tf.shape(letters)[0]], tf.int64)
+    grown = tf.scan(add, (tf.transpose(letters), tf.transpose(space)), nothing)
+    return tf.transpose(grown)
+
+
+def hashes_of(words: list[str], letters: str) -> np.ndarray:
+    """Hashes int64 (M,) of M words, as the search makes them letter by letter."""
+    hashes = []
+    for word in words:
+        value = 0
+        for letter in word:
+            value = (value * PRIME + letters.index(letter) + 1) % 2**64
+        hashes.append(value - 2**64 if value >= 2**63 else value)
+    return np.array(hashes, np.int64)
+
+
+def found_in(ordered: np.ndarray, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Insertion points int32 of int64 (B, K) in sorted int64 (M,), and bool: present there."""
+    values = tf.constant(ordered)
+    place = tf.searchsorted(values, tf.reshape(wanted, [-1]))
+    place = tf.reshape(tf.minimum(place, len(ordered) - 1), tf.shape(wanted))
+    return place, tf.gather(values, place) == wanted

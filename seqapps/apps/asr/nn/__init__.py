@@ -1,0 +1,1 @@
+"""The network's parts: front end, augmentation, CTC, the attention decoder."""

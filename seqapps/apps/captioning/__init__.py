@@ -1,0 +1,26 @@
+"""Captioning: an image in, a sentence out, and where the network looked for each word."""
+
+from seqapps.app import App, Asks, Feature
+from seqapps.apps.captioning.params import Params
+
+APP = App(
+    title="Captioning: describe the picture",
+    package=__name__,
+    params=Params,
+    features={
+        "image": Feature("string"),  # encoded bytes, as a client sends them
+        "view": Feature("string"),  # raw uint8 pixels the small encoder reads, or empty
+        "cells": Feature("float32", (None, None)),  # of a keras.applications encoder, or no rows
+        "captions": Feature("string"),  # the references, one a line
+        "words": Feature("int64", (None, None)),  # a row per reference: start, words, end, padding
+    },
+    headline=("cider_d", "max"),
+    asks=Asks(
+        "Give a picture: a sentence about it, and where the network looked at each word.",
+        endings=(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+        shown_as="picture",
+    ),
+    evaluated=("serving_default", "greedy", "beam3"),
+    reported=("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "distinct2", "vocabulary"),
+    resample="group",
+)

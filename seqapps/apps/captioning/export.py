@@ -1,0 +1,72 @@
+"""The endpoints: encoded image bytes in, a sentence and where each of its words looked out.
+
+Axis letters: B batch, L longest sentence, H rows of the grid, W columns.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqapps.apps.captioning import decoding, encoders, fitted
+from seqapps.apps.captioning.model import smoothed
+from seqapps.apps.captioning.params import Params
+from seqapps.kit.text import PAD
+
+BEAMS = {"greedy": 1, "beam3": decoding.BEAMS}
+
+
+def endpoints(params: Params, model: keras.Model, assets: Path) -> dict[str, Any]:
+    """`serving_default`, `greedy` and `beam3`; for evaluate also `compared` and `forced`.
+
+    Each captioning endpoint takes `image` string (B,), encoded bytes of any size, and gives
+    `caption` string (B,), `log_probability` float32 (B,) of the sentence and its end, `words`
+    string (B, L) with "" after the last, `attention` float32 (B, L, H, W), which sums to 1 at
+    each word and is 0 at padding. `serving_default` is the one `evaluate.decoding` names. An
+    image that cannot be decoded fails the whole request (InvalidArgument).
+    """
+    vocabulary = tf.constant(["", "", "", *fitted.vocabulary(assets)[3:]])
+    height, width = encoders.grid(model.known)
+    longest = model.known["max_words"]
+    shipped = model.networks[: params.train.ensemble_size]
+
+    def sentences(networks: list[Any], batch: dict[str, Any], beams: int) -> dict[str, tf.Tensor]:
+        numbers, score, maps = decoding.decode(networks, batch, longest=longest, beams=beams)
+        words = tf.gather(vocabulary, numbers)
+        joined = tf.strings.strip(tf.strings.reduce_join(words, axis=1, separator=" "))
+        return {
+            "caption": joined,
+            "log_probability": score,
+            "words": words,
+            "attention": tf.reshape(maps, [-1, longest, height, width]),
+        }
+
+    def endpoint(beams: int) -> Any:
+        return lambda image: sentences(shipped, model.seen(image), beams)
+
+    def compared(image):
+        """The greedy captions (B, networks) of each network on its own."""
+        batch = model.seen(image)
+        captions = [sentences([net], batch, 1)["caption"] for net in model.networks]
+        return {"caption": tf.stack(captions, axis=1)}
+
+    def forced(image, words):
+        """Cross-entropy of the true words after true words, hits and words of the first caption."""
+        first = words[:, 0]
+        batch = model.seen(image)
+        odds = [net(batch, first[:, :-1]) for net in shipped]
+        mean = tf.reduce_logsumexp(tf.nn.log_softmax(tf.stack(odds)), axis=0)
+        wanted, counted = first[:, 1:], tf.cast(first[:, 1:] != PAD, tf.float32)
+        losses = smoothed(wanted, mean[:, None], smoothing=0.0)[:, 0]
+        hits = tf.cast(tf.argmax(mean, axis=-1) == wanted, tf.float32)
+        sums = {"crossentropy": losses, "hits": hits, "count": tf.ones_like(hits)}
+        return {name: tf.reduce_sum(part * counted, axis=1) for name, part in sums.items()}
+
+    image = tf.TensorSpec([None], tf.string, name="image")
+    named = {name: (endpoint(beams), [image]) for name, beams in BEAMS.items()}
+    named = {"serving_default": named[params.evaluate.decoding], **named}
+    if hasattr(params, "export"):
+        return named
+    words = tf.TensorSpec([None, None, longest + 2], tf.int64, name="words")
+    return named | {"compared": (compared, [image]), "forced": (forced, [image, words])}

@@ -1,0 +1,249 @@
+"""The networks: cells of a picture in, logits of the next word and attention weights out.
+
+Several networks may stand side by side in one model, each with weights of its own: the shipped
+ones first (`train.ensemble_size`), then those they are compared with (`train.compare`).
+
+Axis letters: B batch, H rows of pixels, W columns, N cells, C channels, T steps, U units, V words.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from seqapps.app import Tensors
+from seqapps.apps.captioning import augment, encoders, fitted
+from seqapps.apps.captioning.params import Params, Train
+from seqapps.kit import layers
+from seqapps.kit.attention import Attention
+from seqapps.kit.text import PAD
+
+
+def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, Any], Tensors]:
+    """A function (record, seed) -> `words` (T + 1,), and `view` (H, W, 3) in [0, 1] or `cells`.
+
+    In training the view is augmented and one of the references drawn; else the first is taken.
+    """
+    table, known = params.train, fitted.facts(assets)
+    recolouring = augment.Recolouring(fitted.vocabulary(assets))
+    size = [known["image_height"], known["image_width"], 3]
+    steps = known["max_words"] + 2
+
+    def one(record: Tensors, seed: Any) -> Tensors:
+        rows = record["words"]
+        count = tf.shape(rows)[0]
+        drawn = tf.random.stateless_uniform([], seed, 0, count, tf.int32) if training else 0
+        fed = {"words": tf.ensure_shape(rows[drawn], [steps])}
+        if known["encoder"] != "small":
+            return fed | {"cells": tf.ensure_shape(record["cells"], [*known["cells"]])}
+        pixels = tf.reshape(tf.io.decode_raw(record["view"], tf.uint8), size)
+        pixels = tf.cast(pixels, tf.float32) / 255.0
+        if not training:
+            return fed | {"view": pixels}
+        move_seed, draw_seed, colour_seed = tf.unstack(tf.random.split(seed, 3))
+        pixels = augment.augmented(pixels, move_seed, shift=table.shift, zoom=table.zoom)
+        words = fed["words"]
+        if table.recolour:
+            drawn = tf.random.stateless_uniform([], draw_seed) < table.recolour
+            pixels, words = tf.cond(
+                drawn,
+                lambda: recolouring(pixels, words, seed=colour_seed),
+                lambda: (pixels, words),
+            )
+        return {"view": pixels, "words": words}
+
+    return one
+
+
+def build(params: Params, assets: Path) -> keras.Model:
+    """The networks that `[train]` names, their weights made."""
+    known = fitted.facts(assets)
+    model = Captioner(params.train, known, len(fitted.vocabulary(assets)))
+    if known["encoder"] != "small":
+        model.frozen = encoders.pretrained(assets)
+    model(model.blank(), training=True)
+    return model
+
+
+class Captioner(keras.Model):
+    """The networks side by side; call it for training, `describe` and `step` for decoding."""
+
+    def __init__(self, table: Train, known: dict[str, Any], vocabulary: int):
+        super().__init__()
+        self.table, self.known = table, known
+        self.frozen: keras.layers.Layer | None = None
+        self.networks = [Network(table, known, kind, vocabulary) for kind in table.members]
+        steps = table.epochs * max(known["train_pictures"] // table.batch_size, 1)
+        self.own_words_per_step = (1.0 - table.teacher_forcing) / steps
+        self.steps = self.add_weight(
+            shape=(), initializer="zeros", trainable=False, dtype="float32", name="steps"
+        )
+        self.accuracy = keras.metrics.Mean(name="accuracy")
+        self.crossentropy = keras.metrics.Mean(name="crossentropy")
+        self.seeds = keras.random.SeedGenerator(table.seed)
+
+    def blank(self) -> Tensors:
+        """A batch (1, ...) of one empty picture and one empty caption."""
+        words = tf.zeros([1, self.known["max_words"] + 2], tf.int64)
+        if self.known["encoder"] != "small":
+            return {"words": words, "cells": tf.zeros([1, *self.known["cells"]])}
+        size = [1, self.known["image_height"], self.known["image_width"], 3]
+        return {"words": words, "view": tf.zeros(size)}
+
+    def call(self, batch, training=False):
+        """Logits float32 (B, networks, T, V) of the word after each of `words` but the last."""
+        previous = batch["words"][:, :-1]
+        if training and self.own_words_per_step:
+            return tf.stack([self._mixed(net, batch, previous) for net in self.networks], axis=1)
+        return tf.stack([net(batch, previous, training=training) for net in self.networks], axis=1)
+
+    def _mixed(self, net, batch, previous):
+        """Logits where some of the words read are the network's own (Bengio et al. 2015).
+
+        Their share grows with each step of training, from none to 1 - `teacher_forcing`. They come
+        from a first pass over the true words, so that all steps are still computed at once.
+        """
+        own = tf.argmax(tf.stop_gradient(net(batch, previous, training=True)), axis=-1)
+        own = tf.concat([previous[:, :1], own[:, :-1]], axis=1)
+        drawn = keras.random.uniform(tf.shape(previous), seed=self.seeds)
+        swapped = (drawn < self.own_words_per_step * self.steps) & (previous != PAD)
+        return net(batch, tf.where(swapped, own, previous), training=True)
+
+    def seen(self, image):
+        """Input of the networks from encoded images, string (B,): `view` or `cells`."""
+        height, width = self.known["image_height"], self.known["image_width"]
+        pixels = tf.map_fn(
+            lambda content: encoders.view(content, height, width=width),
+            image,
+            fn_output_signature=tf.TensorSpec([height, width, 3], tf.uint8),
+            parallel_iterations=1,  # one decoded photograph in memory at a time
+        )
+        if self.frozen is not None:
+            return {"cells": self.frozen(pixels)}
+        return {"view": tf.cast(pixels, tf.float32) / 255.0}
+
+    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+        """Cross-entropy with smoothed labels, a scalar: mean over words, sum over networks."""
+        assert x is not None and y_pred is not None
+        wanted = x["words"][:, 1:]
+        losses = smoothed(wanted, y_pred, smoothing=self.table.label_smoothing if training else 0.0)
+        counted = tf.cast(wanted != PAD, tf.float32)
+        right = tf.argmax(y_pred[:, 0], axis=-1) == wanted
+        self.accuracy.update_state(tf.cast(right, tf.float32), counted)
+        total = tf.reduce_sum(counted)
+        means = tf.reduce_sum(losses * counted[:, None], axis=[0, 2]) / total
+        self.crossentropy.update_state(means[0], total)
+        if training:
+            self.steps.assign_add(1.0)
+        return tf.reduce_sum(means)
+
+    def compute_metrics(self, x, y, y_pred, sample_weight=None):
+        """The loss, and the first network's part in it, scalars."""
+        return self.get_metrics_result()
+
+
+def smoothed(wanted: tf.Tensor, logits: tf.Tensor, *, smoothing: float) -> tf.Tensor:
+    """Cross-entropy (B, networks, T), `smoothing` of each label spread over all words."""
+    log_probs = tf.nn.log_softmax(logits)
+    truth = tf.one_hot(wanted, logits.shape[-1])[:, None]
+    own = tf.reduce_sum(truth * log_probs, axis=-1)
+    return -(1.0 - smoothing) * own - smoothing * tf.reduce_mean(log_probs, axis=-1)
+
+
+class Network(keras.layers.Layer):
+    """Encoder, recurrent decoder, attention: one captioner.
+
+    One step: h_i from the words so far; s_ij of h_i and cell j; w = softmax(s);
+    c_i = sum_j w_ij cell_j; the word from concat(c_i, h_i). As c_i does not enter the recurrence,
+    all steps of a known sentence are computed at once.
+    """
+
+    def __init__(self, table: Train, known: dict[str, Any], kind: str, vocabulary: int):
+        super().__init__()
+        self.kind = kind
+        self.shape = encoders.grid(known)
+        self.units = units = table.units
+        drop = table.dropout
+        self.encoder = None
+        if kind != "blind":
+            self.encoder = encoders.Small(units // 2) if known["encoder"] == "small" else None
+            self.reduce = keras.layers.Dense(units, activation="relu")
+            self.cell_drop = keras.layers.Dropout(drop)
+            self.summarize = keras.layers.Dense(units, activation="tanh")
+        self.embed = keras.layers.Embedding(vocabulary, table.embedding_dim)
+        self.drop = keras.layers.Dropout(drop)
+        cell = "dense" if table.cell == "jordan" else table.cell
+        self.stack = layers.recurrent(cell, units, dropout=drop, return_state=True)
+        self.attend = Attention(kind, units // 4) if kind in ("dot", "bahdanau") else None
+        self.mix = keras.layers.Dense(units, activation="tanh")
+        self.out = keras.layers.Dense(vocabulary)
+
+    def call(self, batch, previous, training=False):
+        """Logits float32 (B, T, V) of the words after `previous` int64 (B, T)."""
+        cells, summary = self.look(batch, training=training)
+        hidden = self.stack(self._inputs(previous, summary), training=training)
+        return self._words(hidden, cells, training)[0]
+
+    def look(self, batch, training=False):
+        """The cells (B, N, U), and their summary (B, U), which the decoder reads at each step."""
+        if self.kind == "blind":
+            count = tf.shape(next(iter(batch.values())))[0]
+            rows, columns = self.shape
+            return tf.zeros([count, rows * columns, self.units]), tf.zeros([count, self.units])
+        if self.encoder is None:
+            cells = self.reduce(batch["cells"])
+            whole = [tf.reduce_mean(cells, axis=1)]
+        else:
+            maps, layout = self.encoder(batch["view"])
+            cells = self.reduce(tf.concat([maps, self._places(maps)], axis=-1))
+            whole = [tf.reduce_mean(cells, axis=1), tf.reduce_max(cells, axis=1), layout]
+        cells = self.cell_drop(cells, training=training)
+        summary = self.summarize(self.drop(tf.concat(whole, axis=-1), training=training))
+        return cells, summary
+
+    def step(self, words, states, cells, summary):
+        """One step of decoding: logits (B, V), weights (B, N), states.
+
+        `words` int64 (B,) are the last ones; `states` begin as `begin(B)`.
+        """
+        hidden, states = self.stack.carry(self._inputs(words[:, None], summary), states)
+        logits, weights = self._words(hidden, cells, False)
+        return logits[:, 0], weights[:, 0], states
+
+    def begin(self, size):
+        """The states (B, U) before the first word."""
+        return self.stack.zero_states(size)
+
+    def _inputs(self, previous, summary):
+        steps = self.embed(previous)
+        again = tf.repeat(summary[:, None], tf.shape(steps)[1], axis=1)
+        return tf.concat([steps, again], axis=-1)
+
+    def _words(self, hidden, cells, training):
+        if self.attend is None:
+            uniform = tf.ones(
+                [tf.shape(hidden)[0], tf.shape(hidden)[1], self.shape[0] * self.shape[1]]
+            )
+            context, weights = hidden, uniform / uniform.shape[-1]  # pyright: ignore[reportOperatorIssue] the static size is known
+        else:
+            context, weights = self.attend(hidden, cells)
+            context = tf.concat([context, hidden], axis=-1)
+        mixed = self.mix(self.drop(context, training=training))
+        return self.out(self.drop(mixed, training=training)), weights
+
+    def _places(self, maps):
+        rows, columns = self.shape
+        down, across = np.meshgrid(
+            np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij"
+        )
+        waves = [np.ones_like(down)] + [
+            wave(np.pi * k * axis / 2)
+            for axis in (down, across)
+            for k in (1, 2, 4)
+            for wave in (np.sin, np.cos)
+        ]
+        table = np.stack(waves, axis=-1).reshape(1, rows * columns, -1).astype(np.float32)
+        return tf.tile(tf.constant(table), [tf.shape(maps)[0], 1, 1])  # pyright: ignore[reportArgumentType] stubs take no tensor in a list

@@ -1,0 +1,113 @@
+"""The endpoints: a window of raw OHLCV rows in, tomorrow's quantiles and variance out.
+
+The widths of the 80 and 95 % intervals are calibrated on the validation block, with the trained
+network, when the endpoints are made (split conformal prediction: Romano, Patterson & Candes 2019).
+
+Axis letters: B batch, W days of a window, M networks, N validation examples, Q quantiles.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from seqapps.apps.finance import APP, preprocess
+from seqapps.apps.finance.metrics import LEVELS
+from seqapps.apps.finance.model import MEDIAN
+from seqapps.apps.finance.params import Params
+from seqapps.apps.finance.statistics import BATCH
+from seqapps.config import UserError
+from seqapps.pipeline import records
+
+INTERVALS = ((1, 3), (0, 4))
+"""Places of the quantiles that bound the 80 and the 95 % interval."""
+
+
+def endpoints(params: Params, model: keras.Model, assets: Path) -> dict[str, Any]:
+    """`serving_default`, and for evaluate `compared`: all networks side by side.
+
+    `serving_default` takes `window` float32 (B, W, 5) and gives `close_quantiles` float64 (B, Q) in
+    the units of the window's closes, `log_return_quantiles` float32 (B, Q) and `variance` float32
+    (B,), the log range variance of the next day.
+
+    Raises:
+        UserError: the shipped network is full_leaky and this is export.
+    """
+    leaky = params.train.denoise == "full_leaky"
+    exporting = hasattr(params, "export")
+    if leaky and exporting:
+        raise UserError(
+            "train.denoise = full_leaky uses prices from after the forecast: no request could hold "
+            "them, so it is not exported. Use none or causal"
+        )
+    known = preprocess.facts(assets)
+    widths = tf.constant(calibration(model, assets.parent))
+    shape = [None, known["window_days"], 5]
+    window_only = [tf.TensorSpec(shape, tf.float32, name="window")]
+    both = window_only + (
+        [tf.TensorSpec(shape, tf.float32, name="leaky")] if known["leaky"] else []
+    )
+
+    def compared(*request):
+        answer = model(dict(zip(("window", "leaky"), request, strict=False)), training=False)
+        quantiles = widened(answer["quantiles"][:, :, -1], widths)
+        return {
+            "log_return_quantiles": quantiles,
+            "variance": tf.exp(answer["log_variance"][:, :, -1]),
+        }
+
+    def serving_default(window, *more):
+        batch = dict(zip(("window", "leaky"), (window, *more), strict=False))
+        answer = model.shipped(batch)
+        quantiles = widened(answer["quantiles"][:, None, -1], widths[:1])[:, 0]
+        # In double precision: a price of 3000 has only four decimals in single.
+        close = tf.cast(window[:, -1, 3:4], tf.float64)
+        return {
+            "close_quantiles": close * tf.exp(tf.cast(quantiles, tf.float64)),
+            "log_return_quantiles": quantiles,
+            "variance": tf.exp(answer["log_variance"][:, -1]),
+        }
+
+    named = {"serving_default": (serving_default, both if leaky else window_only)}
+    return named if exporting else named | {"compared": (compared, both)}
+
+
+def calibration(model: keras.Model, folder: Path) -> np.ndarray:
+    """Factors float32 (M, 2) of the 80 and the 95 % interval's half-widths.
+
+    The factor is the ceil((N + 1) p)-th smallest of how many half-widths from the median the
+    validation returns fell.
+    """
+    quantiles, change = _validation(model, folder)
+    middle = quantiles[..., MEDIAN]
+    factors = []
+    for low, high in INTERVALS:
+        below = (middle - change) / (middle - quantiles[..., low])
+        above = (change - middle) / (quantiles[..., high] - middle)
+        rank = int(np.ceil((len(change) + 1) * (LEVELS[high] - LEVELS[low]))) - 1
+        distances = np.sort(np.maximum(below, above), axis=0)
+        factors.append(distances[min(rank, len(distances) - 1)])
+    return np.stack(factors, axis=-1).astype(np.float32)
+
+
+def widened(quantiles: tf.Tensor, widths: tf.Tensor) -> tf.Tensor:
+    """Quantiles (B, M, Q) with their distances from the median times `widths` (M, 2)."""
+    inner, outer = widths[:, 0], widths[:, 1]
+    factors = tf.stack([outer, inner, tf.ones_like(inner), inner, outer], axis=-1)
+    middle = quantiles[..., MEDIAN : MEDIAN + 1]  # pyright: ignore[reportArgumentType] stubs know no Ellipsis
+    return tf.sort(middle + (quantiles - middle) * factors, axis=-1)
+
+
+def _validation(model: keras.Model, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    rows = list(records.read(APP, folder, "validation"))
+    quantiles = []
+    for start in range(0, len(rows), BATCH):
+        batch = {
+            name: tf.constant(np.stack([row[name] for row in rows[start : start + BATCH]]))
+            for name in ("window", "leaky")
+        }
+        quantiles.append(model(batch, training=False)["quantiles"][:, :, -1].numpy())
+    change = np.array([np.log(row["next"][3] / row["window"][-1, 3]) for row in rows])
+    return np.concatenate(quantiles), change[:, None]

@@ -1,0 +1,128 @@
+"""The endpoints: how likely the notes of a line are, and new lines over a chart.
+
+Axis letters: B batch, N beats of the chart, T notes, P pitches in C, D durations, K shown.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqapps.apps.jazz import frontend, playing
+from seqapps.apps.jazz.frontend import LONGEST, PITCHES
+from seqapps.apps.jazz.params import Params
+from seqapps.apps.jazz.tunes import LOWEST, TICKS
+
+SHOWN = 5
+"""K."""
+
+CHART = (
+    tf.TensorSpec([None, None, 12], tf.float32, name="chords"),
+    tf.TensorSpec([None, None], tf.int64, name="bass"),
+    tf.TensorSpec([None, None], tf.int64, name="tonic"),
+    tf.TensorSpec([None, 2], tf.int64, name="meter"),
+    tf.TensorSpec([None], tf.float32, name="pickup"),
+)
+LINE = (
+    tf.TensorSpec([None, None], tf.int64, name="pitch"),
+    tf.TensorSpec([None, None], tf.float32, name="duration"),
+)
+WISHES = (
+    tf.TensorSpec([None], tf.int64, name="beats"),
+    tf.TensorSpec([None], tf.float32, name="temperature"),
+    tf.TensorSpec([None], tf.float32, name="top_p"),
+    tf.TensorSpec([None], tf.int64, name="seed"),
+)
+
+
+def endpoints(params: Params, model: keras.Model, assets: Path) -> dict[str, Any]:
+    """`score` and `serving_default`; both take a chart, see the features of the application.
+
+    `score` takes a line, `pitch` and `duration` (B, T), and gives, per note, `log_probability`
+    (B, T), `pitch_log_probability` (B, T, P) (a rest, then MIDI 36..100 in C),
+    `duration_log_probability` (B, T, D) given the note's pitch (1..48 twelfths of a quarter note),
+    and the likeliest `top_pitch` (B, T, K) as they sound and `top_duration` (B, T, K).
+
+    `serving_default` takes `beats` (B,) of the chart, `temperature`, `top_p`, `seed` (B,), and in
+    `pitch` and `duration` the notes to go on from, none if durations are 0. It gives a line: MIDI
+    `pitch` (B, T), 0 a rest; `onset` and `duration` (B, T) in quarter notes, duration 0 after the
+    end; `log_probability` (B, T). A temperature of 0 asks for beam search.
+    """
+    del params, assets
+
+    def score(*request):
+        batch = _named(LINE + CHART, request)
+        chart = frontend.chart(batch)
+        line = frontend.line(batch, chart)
+        joint = model.joint(chart, line)
+        return judged(chart, line, joint)
+
+    def serving_default(*request):
+        batch = _named(LINE + CHART + WISHES, request)
+        chart = frontend.chart(batch)
+        primer = frontend.line(batch, chart)
+        total = tf.cast(batch["beats"], tf.int32) * chart.beat
+        past = playing.sampled(model, chart, primer=primer, total=total, request=batch)
+        searched = batch["temperature"] <= 0
+        likely = tf.cond(
+            tf.reduce_any(searched),
+            lambda: playing.beamed(model, chart, primer, total),
+            lambda: past,
+        )
+        return _heard(chart, tf.nest.map_structure(choose(searched), likely, past))
+
+    return {
+        "serving_default": (serving_default, list(LINE + CHART + WISHES)),
+        "score": (score, list(LINE + CHART)),
+    }
+
+
+def _named(specs: Any, request: Any) -> dict[str, tf.Tensor]:
+    return {spec.name: value for spec, value in zip(specs, request, strict=True)}
+
+
+def choose(first: tf.Tensor) -> Any:
+    """A function (one, other) that takes the rows of `one` where `first` (B,) is true."""
+
+    def pick(one: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+        rows = tf.reshape(first, [-1] + [1] * (one.shape.rank - 1))
+        return tf.where(rows, one, other)
+
+    return pick
+
+
+def judged(chart: frontend.Chart, line: frontend.Line, joint: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The answer of `score`, from the log-probability (B, T, V) of every value at each note."""
+    rows, notes = tf.shape(line.place)[0], tf.shape(line.place)[1]
+    table = tf.reshape(joint, [rows, notes, PITCHES, LONGEST])
+    pitch = tf.reduce_logsumexp(table, axis=-1)
+    of_note = tf.gather(table, line.place, batch_dims=2)
+    log_probs = tf.gather(joint, line.value, batch_dims=2)
+    _, top = tf.math.top_k(joint, k=SHOWN)
+    shift = frontend.at_beat(chart.shift, chart, onset=line.onset)[..., None]  # pyright: ignore[reportArgumentType] stubs know no Ellipsis
+    return {
+        "log_probability": tf.where(line.sounds, log_probs, 0.0),
+        "pitch_log_probability": pitch,
+        "duration_log_probability": tf.nn.log_softmax(of_note),
+        "top_pitch": sounding(top // LONGEST, shift),
+        "top_duration": tf.cast(top % LONGEST + 1, tf.float32) / TICKS,
+    }
+
+
+def _heard(chart: frontend.Chart, past: playing.Past) -> dict[str, tf.Tensor]:
+    length = tf.reduce_max(past.count)
+    ticks = past.ticks[:, :length]
+    onset = tf.cumsum(ticks, axis=1, exclusive=True)
+    shift = frontend.at_beat(chart.shift, chart, onset=onset)
+    return {
+        "pitch": sounding(past.value[:, :length] // LONGEST, shift),
+        "onset": tf.cast(onset, tf.float32) / TICKS,
+        "duration": tf.cast(ticks, tf.float32) / TICKS,
+        "log_probability": past.log_probability[:, :length],
+    }
+
+
+def sounding(place: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+    """MIDI pitch int32 (B, T) of a place in C where the key was moved by `shift`; 0 for a rest."""
+    return tf.cast(tf.where(place > 0, place + LOWEST - 1 - shift, 0), tf.int64)

@@ -1,0 +1,191 @@
+"""The champion: the version of an export that answers, and its history.
+
+`champion.json` beside `model/` is the truth: the server, `seqapps.open` and predict follow it (see
+`layout.answering`) and need no MLflow; MLflow's alias mirrors it. Each version carries its scores
+(`version.json`), so that a later one can be compared with it.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from seqapps.app import App
+from seqapps.artifacts import layout, receipts
+from seqapps.config import P, UserError
+
+
+def scores(
+    app: App[P], report: dict[str, Any], *, preprocess: Path, version: int
+) -> dict[str, Any]:
+    """The content of `version.json`: the headline, its rivals', and the digest of the test rows."""
+    metric, value = report["headline"]["metric"], report["headline"]["value"]
+    return {
+        "app": app.name,
+        "profile": report["profile"],
+        "version": version,
+        "exported": datetime.now(UTC).isoformat(timespec="seconds"),
+        "metric": metric,
+        "value": value,
+        "baselines": {name: rival[metric] for name, rival in report["baselines"].items()},
+        "beats_baselines": report["beats_baselines"],
+        "test_digest": test_digest(preprocess),
+    }
+
+
+def test_digest(preprocess: Path) -> str:
+    """The sha256 over the test records: equal for two models that were judged on the same rows."""
+    receipt = receipts.read(preprocess)
+    assert receipt, preprocess
+    files = {name: one["sha256"] for name, one in receipt["outputs"].items() if "/test-" in name}
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def challenge(app: App[P], out: Path, version: int, *, previous: Path) -> str:
+    """Compares a new version with the champion, writes `champion.json`; returns the verdict.
+
+    Args:
+        app: the application.
+        out: the export folder being written, whose `model/` holds the version.
+        version: the challenger's number.
+        previous: the export folder so far.
+    """
+    champions = history(previous)
+    current = champions[-1]["version"] if champions else None
+    wins, verdict = _verdict(app, out, version, current)
+    if wins:
+        champions = [*champions, _entry(version, verdict)]
+    if champions:
+        _write(out, champions)
+    return verdict
+
+
+def promote(app: App[P], exported: Path, version: int | None, *, force: bool) -> str:
+    """Makes a version the champion by hand, the newest for None; returns the change in words.
+
+    Raises:
+        UserError: no such version, it is the champion already, or (without `force`) it does not
+            beat its baselines.
+    """
+    known, champions = layout.versions(exported), history(exported)
+    if not known:
+        raise UserError(f"{app.name}: nothing is exported in {exported}; run make {app.name}")
+    number = known[-1] if version is None else version
+    if number not in known:
+        there = ", ".join(map(str, known))
+        raise UserError(f"{app.name} has no version {number}; VERSION= one of {there}")
+    if champions and champions[-1]["version"] == number:
+        raise UserError(
+            f"{app.name}: version {number} is the champion already; "
+            f"VERSION= another of {', '.join(str(n) for n in known if n != number) or 'none'}"
+        )
+    own = _scores(exported, number)
+    if own is None and not force:
+        raise UserError(f"{app.name}: version {number} carries no scores; FORCE=1 promotes it")
+    if own and not own["beats_baselines"] and not force:
+        raise UserError(
+            f"{app.name}: not promoted: {_falls_short(own)}; FORCE=1 promotes it all the same"
+        )
+    _write(exported, [*champions, _entry(number, "promoted by hand")])
+    before = champions[-1]["version"] if champions else None
+    return _changed(app, exported, before=before, now=number)
+
+
+def rollback(app: App[P], exported: Path) -> str:
+    """Makes the champion before the champion again; returns the change in words.
+
+    Raises:
+        UserError: there was none, or its files are gone.
+    """
+    champions, known = history(exported), layout.versions(exported)
+    earlier = [entry for entry in champions[:-1] if entry["version"] in known]
+    way_out = f"make promote APP={app.name} VERSION= one of {', '.join(map(str, known)) or 'none'}"
+    if not champions:
+        raise UserError(f"{app.name} has no champion yet; {way_out}")
+    if not earlier:
+        was = champions[-1]["version"]
+        raise UserError(f"{app.name}: no earlier champion than version {was} is kept; {way_out}")
+    _write(exported, earlier)
+    return _changed(app, exported, before=champions[-1]["version"], now=earlier[-1]["version"])
+
+
+def history(exported: Path) -> list[dict[str, Any]]:
+    """The champions, the present one last: version, since when, why; empty if there is none."""
+    path = exported / layout.CHAMPION
+    return json.loads(path.read_text())["history"] if path.exists() else []
+
+
+def kept(exported: Path) -> set[int]:
+    """Versions that are never thrown away: the champion, and the one a rollback goes to."""
+    known = layout.versions(exported)
+    return set([e["version"] for e in history(exported) if e["version"] in known][-2:])
+
+
+def _verdict(app: App[P], out: Path, version: int, champion: int | None) -> tuple[bool, str]:
+    own = _scores(out, version)
+    assert own
+    by_hand = f"make promote APP={app.name} VERSION={version} PROFILE={own['profile']}"
+    if not own["beats_baselines"]:
+        answers = f"version {champion} stays the champion" if champion else "there is no champion"
+        return False, f"{_falls_short(own)}; {answers}"
+    score = f"{own['metric']} {own['value']:.4f}"
+    if champion is None:
+        return True, f"version {version} is the champion: {score}, the first to beat its baselines"
+    other = _scores(out, champion)
+    if not (other and _comparable(own, other)):
+        return False, (
+            f"version {champion} stays the champion: it and version {version} were not judged on "
+            f"the same test split, so their numbers do not compare; {by_hand} changes that"
+        )
+    against = f"{score} against {other['value']:.4f}"
+    if app.better(other["value"], than=own["value"]):
+        return False, f"version {champion} stays the champion: version {version} has {against}"
+    return True, f"version {version} is the champion in place of {champion}: {against}"
+
+
+def _changed(app: App[P], exported: Path, *, before: int | None, now: int) -> str:
+    own, other = _scores(exported, now), _scores(exported, before) if before else None
+    change = f"{app.name}: version {now} is the champion"
+    change += f" in place of {before}" if before else ""
+    if own is None:
+        return change
+    score = f"{change}: {own['metric']} {own['value']:.4f}"
+    if other is None:
+        return score
+    if not _comparable(own, other):
+        return f"{score}; version {before} was judged on another test split"
+    if own["value"] == other["value"]:
+        return f"{score}, the same as version {before}"
+    better = now if app.better(own["value"], than=other["value"]) else before
+    return f"{score} against {other['value']:.4f}; on the test split version {better} was better"
+
+
+def _falls_short(own: dict[str, Any]) -> str:
+    rivals = ", ".join(f"{name} {value:.4f}" for name, value in own["baselines"].items())
+    return (
+        f"version {own['version']} ({own['metric']} {own['value']:.4f}) does not beat every "
+        f"baseline ({rivals})"
+    )
+
+
+def _comparable(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return all(one[name] == other[name] for name in ("metric", "test_digest"))
+
+
+def _scores(exported: Path, version: int) -> dict[str, Any] | None:
+    path = layout.version(exported, version) / layout.EXTRA / layout.VERSION
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _entry(version: int, why: str) -> dict[str, Any]:
+    return {
+        "version": version,
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+        "why": why,
+    }
+
+
+def _write(exported: Path, champions: list[dict[str, Any]]) -> None:
+    current = {"version": champions[-1]["version"], "history": champions}
+    receipts.write_json(exported / layout.CHAMPION, current)

@@ -1,0 +1,17 @@
+"""Errors that are no user's mistake: a sentence for the screen, the traceback in a file."""
+
+import traceback
+from pathlib import Path
+
+from seqapps.artifacts import layout
+from seqapps.config import UserError
+
+
+def write(error: Exception, root: Path) -> str:
+    """The sentence for an error; unless it is a user's, its traceback goes to `data/error.log`."""
+    if isinstance(error, UserError):
+        return str(error)
+    log = root / layout.ERROR_LOG
+    log.parent.mkdir(exist_ok=True)
+    log.write_text("".join(traceback.format_exception(error)))
+    return f"a defect of seqapps ({type(error).__name__}: {error}); details in {log}"

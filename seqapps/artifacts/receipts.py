@@ -1,0 +1,201 @@
+"""Receipts: the inputs a stage was made from, the check that they still hold, atomic folders.
+
+A stage's key has four parts: its own parameters, the digests of everything earlier stages wrote,
+the code it runs (comments and docstrings do not count) and the versions that matter. The receipt
+`done.json` keeps all four, so that a stale stage can say in words what changed. A stage writes
+`.<stage>.partial/`, the receipt last, then the folder is renamed; a folder without a receipt does
+not count.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from seqapps.app import App
+from seqapps.artifacts import fingerprints
+from seqapps.artifacts.layout import (
+    MUTABLE,
+    RECEIPT,
+    ProfileFolder,
+    lock,
+    partial,
+    replaced,
+)
+from seqapps.config import STAGES, P, paths
+
+
+def wanted(app: App[P], stage: str, params: P, *, profile: str, root: Path) -> dict[str, Any]:
+    """The four parts of a stage's key as they are now."""
+    own = getattr(params, stage)
+    table = own.model_dump(mode="json") | _stamps(paths(own))
+    folder = ProfileFolder(root, app.name, profile)
+    return {
+        "params": {f"{stage}.{name}": value for name, value in table.items()},
+        "inputs": {
+            earlier: _outputs_digest(folder.stage(earlier))
+            for earlier in STAGES[: STAGES.index(stage)]
+        },
+        "code": fingerprints.code(app.package, stage)
+        | {"facts of the application": fingerprints.facts(app, stage)},
+        "versions": fingerprints.versions(),
+    }
+
+
+def key(parts: dict[str, Any]) -> str:
+    """The content key: sha256 over the four parts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def stale(folder: Path, parts: dict[str, Any]) -> str | None:
+    """Why the stage in `folder` must run again, in words; None if it is fresh."""
+    receipt = read(folder)
+    if receipt is None:
+        return "not made yet"
+    return _difference(receipt["made_from"], parts) or _damage(folder, receipt)
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The receipt in a folder, or None if there is none."""
+    path = folder / RECEIPT
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the lock of one stage; says so when it must wait for another process."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    held = FileLock(lock(folder))
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        print(f"{folder}: another process works on it; waiting", flush=True)
+        held.acquire()
+    try:
+        yield
+    finally:
+        held.release()
+
+
+def begin(folder: Path, parts: dict[str, Any], *, resume: bool) -> Path:
+    """The partial folder of a stage: kept when `resume` and it was begun with the same key."""
+    work = partial(folder)
+    mark = work / ".key"
+    if not (resume and mark.exists() and mark.read_text() == key(parts)):
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+        mark.write_text(key(parts))
+    return work
+
+
+def finish(
+    folder: Path, parts: dict[str, Any], *, counts: dict[str, Any], seconds: float
+) -> dict[str, Any]:
+    """Writes the receipt into the partial folder, puts the folder in place, returns the receipt."""
+    work = partial(folder)
+    (work / ".key").unlink()
+    receipt = {
+        "app": folder.parts[-3],
+        "profile": folder.parts[-2],
+        "stage": folder.name,
+        "key": key(parts),
+        "made_from": parts,
+        "outputs": {
+            str(path.relative_to(work)): {
+                "sha256": fingerprints.digest(path),
+                "bytes": path.stat().st_size,
+            }
+            for path in sorted(work.rglob("*"))
+            if path.is_file() and path.name not in MUTABLE
+        },
+        "counts": counts,
+        "seconds": round(seconds, 1),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_json(work / RECEIPT, receipt)
+    place(folder)
+    return receipt
+
+
+def place(folder: Path) -> bool:
+    """Renames a complete partial folder into place; also mends a kill between the two renames."""
+    work, old = partial(folder), replaced(folder)
+    if not (work / RECEIPT).exists():
+        return False
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.rename(folder, old)
+    os.rename(work, folder)
+    shutil.rmtree(old, ignore_errors=True)
+    return True
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes JSON so that a reader sees the old file or the new one, never half of one."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n")
+    os.replace(temporary, path)
+
+
+def _described(path: Path) -> dict[str, Any]:
+    return {"sha256": fingerprints.digest(path), "bytes": path.stat().st_size}
+
+
+def _stamps(files: list[Path]) -> dict[str, str]:
+    # Size and time of change stand for the content of a user's files.
+    stamps = {}
+    for path in files:
+        if path.exists():
+            parts = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+            lines = [f"{p} {p.stat().st_size} {p.stat().st_mtime_ns}" for p in parts]
+            stamps[f"file {path}"] = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return stamps
+
+
+def _outputs_digest(folder: Path) -> str | None:
+    receipt = read(folder)
+    if receipt is None:
+        return None
+    outputs = json.dumps(receipt["outputs"], sort_keys=True)
+    return hashlib.sha256(outputs.encode()).hexdigest()[:16]
+
+
+def _difference(old: dict[str, Any], new: dict[str, Any]) -> str | None:
+    for part in ("params", "inputs", "code", "versions"):
+        for name in [*new[part], *old[part]]:
+            before, after = old[part].get(name), new[part].get(name)
+            if before != after:
+                return _in_words(part, name, before=before, after=after)
+    return None
+
+
+def _in_words(part: str, name: str, *, before: Any, after: Any) -> str:
+    if part == "params" and " " not in name:
+        return f"{name} {_short(before)} -> {_short(after)}"
+    if part == "versions":
+        return f"{name} {before} -> {after}"
+    if part == "inputs":
+        return f"{name} has new outputs"
+    return f"code of {name} changed" if part == "code" else f"{name} changed"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value) if not isinstance(value, str) else value
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _damage(folder: Path, receipt: dict[str, Any]) -> str | None:
+    for name, output in receipt["outputs"].items():
+        path = folder / name
+        if not path.exists():
+            return f"{name} is missing"
+        if path.stat().st_size != output["bytes"]:
+            return f"{name} has {path.stat().st_size} bytes, was written with {output['bytes']}"
+    return None

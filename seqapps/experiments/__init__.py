@@ -1,0 +1,1 @@
+"""Runs in MLflow: stages, sweeps, studies, tables and registered models."""

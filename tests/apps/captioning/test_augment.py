@@ -1,0 +1,47 @@
+"""Augmentation: colours with their names, no mirrors."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqapps.apps.captioning import augment, encoders
+
+
+def test_colours_change_places_and_their_names_with_them():
+    vocabulary = ["<pad>", "bands", "of", "red", "white", "blue", "green"]
+    recolouring = augment.Recolouring(vocabulary)
+    names = list(encoders.PALETTE)
+    said = ["bands", "of", "red", "white", "blue", "<pad>"]
+    colours = [encoders.PALETTE[name] for name in said[2:5]]
+    flag = tf.constant(np.repeat(colours, 16, axis=0)[:, None].repeat(9, 1), tf.float32)
+    words = tf.constant([vocabulary.index(word) for word in said], tf.int64)
+    heard = set()
+    for seed in range(12):
+        pixels, renamed = recolouring(flag, words, seed=tf.constant([1, seed]))
+        found = [vocabulary[number] for number in renamed.numpy()]
+        assert [found[0], found[1], found[5]] == ["bands", "of", "<pad>"]
+        middles = encoders.palette(pixels[None])[0, 8::16, 4].numpy().argmax(-1)
+        assert [names[number] for number in middles] == found[2:5]
+        heard.add(tuple(found[2:5]))
+    assert len(heard) > 6
+    assert {name for flag in heard for name in flag} == {"red", "white", "blue", "green"}
+
+
+@pytest.mark.parametrize("word", ["gold", "uk"])
+def test_a_caption_that_a_change_of_colours_would_make_untrue_keeps_its_colours(word):
+    vocabulary = ["<pad>", "red", "white", "blue", "gold", "uk"]
+    recolouring = augment.Recolouring(vocabulary)
+    flag = tf.constant(np.tile([[[0.85, 0.1, 0.1]]], (4, 6, 1)), tf.float32)
+    said = tf.constant([vocabulary.index("red"), vocabulary.index(word)], tf.int64)
+    for seed in range(8):
+        pixels, renamed = recolouring(flag, said, seed=tf.constant([1, seed]))
+        assert (pixels == flag).numpy().all() and (renamed == said).numpy().all()
+
+
+def test_augmentation_never_mirrors_nor_recolours():
+    ramp = tf.tile(tf.linspace(0.0, 1.0, 96)[None, :, None], [64, 1, 3])
+    for seed in range(20):
+        moved = augment.augmented(ramp, tf.constant([1, seed]), shift=0.05, zoom=0.1).numpy()
+        assert (np.diff(moved[:, :, 0], axis=1) >= -1e-6).all()  # still dark on the left
+        assert set(np.unique(np.ptp(moved, axis=2))) == {0.0}  # still grey
+        assert np.abs(moved[..., 0] - ramp.numpy()[..., 0]).max() < 0.12

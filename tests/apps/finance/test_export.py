@@ -1,0 +1,34 @@
+"""Widths of intervals; a leaking network is not exported."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqapps.apps.finance import export
+from seqapps.config import UserError
+from tests.apps.finance.conftest import params
+
+
+def test_widening_keeps_the_median_and_the_order():
+    quantiles = tf.constant([[[-2.0, -1.0, 0.5, 1.0, 2.0]]])
+    found = export.widened(quantiles, tf.constant([[2.0, 1.0]])).numpy()[0, 0]
+    assert found == pytest.approx([-2.5, -2.0, 0.5, 1.5, 2.0])
+
+
+def test_calibration_makes_the_validation_block_covered(monkeypatch):
+    rng = np.random.default_rng(0)
+    change = rng.normal(size=(999, 1))
+    narrow = np.tile(np.array([-0.4, -0.2, 0.0, 0.2, 0.4]), (999, 1, 1))
+    monkeypatch.setattr(export, "_validation", lambda *_: (narrow, change))
+    found = export.calibration(None, None)[0]
+    assert np.mean(np.abs(change) <= 0.2 * found[0]) == pytest.approx(0.80, abs=2e-3)
+    assert np.mean(np.abs(change) <= 0.4 * found[1]) == pytest.approx(0.95, abs=2e-3)
+
+
+def test_full_leaky_cannot_be_exported(everything, assets):
+    given = params(denoise="full_leaky")
+    given.export = SimpleNamespace()
+    with pytest.raises(UserError, match="full_leaky uses prices from after the forecast"):
+        export.endpoints(given, everything, assets)

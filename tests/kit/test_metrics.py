@@ -1,0 +1,58 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from seqapps.kit import metrics
+
+
+def mean(truth, response):
+    return float(np.mean(response["y"]))
+
+
+def columns(values):
+    return {"y": np.array(values, float)}
+
+
+def test_the_interval_of_a_mean_is_near_its_normal_one():
+    values = np.random.default_rng(3).normal(size=400)
+    low, high = metrics.bootstrap(
+        mean, truth=columns(values), response=columns(values), samples=2000, seed=0
+    )
+    half = 1.96 * values.std() / 20
+    np.testing.assert_allclose([low, high], [values.mean() - half, values.mean() + half], atol=0.01)
+
+
+def test_drawing_groups_widens_the_interval_when_rows_in_a_group_agree():
+    values = np.repeat([0.0, 1.0, 2.0, 3.0], 50)
+    groups = np.repeat(["a", "b", "c", "d"], 50)
+    rows = metrics.bootstrap(
+        mean, truth=columns(values), response=columns(values), samples=300, seed=0
+    )
+    blocks = metrics.bootstrap(
+        mean, truth=columns(values), response=columns(values), samples=300, seed=0, groups=groups
+    )
+    assert blocks[1] - blocks[0] > 3 * (rows[1] - rows[0])
+
+
+def test_auroc_is_the_share_of_pairs_in_the_right_order():
+    assert metrics.auroc([1, 0, 1, 0], [0.9, 0.8, 0.4, 0.1]) == 0.75
+    assert metrics.auroc([1, 0], [0.5, 0.5]) == 0.5
+    assert np.isnan(metrics.auroc([1, 1], [0.5, 0.4]))
+
+
+def test_auprc_weights_precision_by_the_recall_it_adds():
+    assert metrics.auprc([1, 0, 1, 0], [0.9, 0.8, 0.4, 0.1]) == pytest.approx(0.5 + 0.5 * 2 / 3)
+    assert metrics.auprc([1, 0, 0], [0.5, 0.5, 0.5]) == pytest.approx(1 / 3)
+    assert np.isnan(metrics.auprc([0, 0], [0.5, 0.4]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=2, max_size=30))
+def test_areas_are_those_of_scikit_learn(rows):
+    bound, chance = np.array([b for b, _ in rows]), np.array([c / 5 for _, c in rows])
+    if bound.all() or not bound.any():
+        return
+    assert metrics.auroc(bound, chance) == pytest.approx(roc_auc_score(bound, chance))
+    assert metrics.auprc(bound, chance) == pytest.approx(average_precision_score(bound, chance))
