@@ -7,7 +7,6 @@ from matplotlib.figure import Figure
 from seqapps.apps.asr.nn import frontend
 from seqapps.kit import plots
 
-SHOWN_SPIKE = 0.3
 GAP = "∅"
 
 

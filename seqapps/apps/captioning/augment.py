@@ -25,10 +25,10 @@ def augmented(pixels: tf.Tensor, seed: tf.Tensor, *, shift: float, zoom: float) 
     colour.
     """
     height, width = pixels.shape[0], pixels.shape[1]
-    chance = tf.random.stateless_uniform([4], seed, -1.0, 1.0)
-    across, down = 1.0 + zoom * chance[0], 1.0 + zoom * chance[1]
-    left = width * ((1.0 - across) / 2 + shift * chance[2])  # pyright: ignore[reportOptionalOperand] the static size is known
-    top = height * ((1.0 - down) / 2 + shift * chance[3])  # pyright: ignore[reportOptionalOperand] the static size is known
+    draws = tf.random.stateless_uniform([4], seed, -1.0, 1.0)
+    across, down = 1.0 + zoom * draws[0], 1.0 + zoom * draws[1]
+    left = width * ((1.0 - across) / 2 + shift * draws[2])  # pyright: ignore[reportOptionalOperand] the static size is known
+    top = height * ((1.0 - down) / 2 + shift * draws[3])  # pyright: ignore[reportOptionalOperand] the static size is known
     move = tf.stack([across, 0.0, left, 0.0, down, top, 0.0, 0.0])
     return tf.raw_ops.ImageProjectiveTransformV3(
         images=pixels[None],

@@ -25,25 +25,25 @@ def decode(networks: list[Any], batch: dict[str, Any], *, longest: int, beams: i
     log-probability float32 (B,) of the sentence with its end, and the attention float32 (B, L, N)
     at each word, zero at padding.
     """
-    looked = [net.look(batch) for net in networks]
-    size = tf.shape(looked[0][1])[0]
-    looked = [tuple(tf.repeat(part, beams, axis=0) for part in pair) for pair in looked]
+    encoded = [net.encode(batch) for net in networks]
+    size = tf.shape(encoded[0][1])[0]
+    encoded = [tuple(tf.repeat(part, beams, axis=0) for part in pair) for pair in encoded]
     rows = size * beams
     # At first all beams of a picture are the same: only the first may be continued.
     first = tf.where(tf.range(beams) == 0, 0.0, NEVER)
     states = {
         "step": tf.constant(0),
         "words": tf.fill([rows, longest], tf.constant(PAD, tf.int64)),
-        "said": tf.fill([rows], tf.constant(START, tf.int64)),
+        "previous": tf.fill([rows], tf.constant(START, tf.int64)),
         "score": tf.tile(first, [size]),  # pyright: ignore[reportArgumentType] stubs take no tensor in a list
         "length": tf.zeros([rows]),
-        "maps": tf.zeros([rows, longest, looked[0][0].shape[1]]),
+        "maps": tf.zeros([rows, longest, encoded[0][0].shape[1]]),
         "open": tf.ones([rows], tf.bool),
         "networks": tuple(net.begin(rows) for net in networks),
     }
 
     def step(now: dict[str, Any]) -> tuple[dict[str, Any]]:
-        log_probs, maps, inner = _ensemble(networks, looked, now)
+        log_probs, maps, inner = _ensemble(networks, encoded, now)
         scores, parent, word = _best(now, log_probs, size, beams)
         kept = {name: tf.gather(now[name], parent) for name in ("words", "maps", "length", "open")}
         counts = tf.cast(kept["open"], tf.float32)
@@ -56,7 +56,7 @@ def decode(networks: list[Any], batch: dict[str, Any], *, longest: int, beams: i
             {
                 "step": now["step"] + 1,
                 "words": kept["words"] * (1 - place) + emitted[:, None] * place,
-                "said": emitted,
+                "previous": emitted,
                 "score": scores,
                 "length": kept["length"] + counts,
                 "maps": kept["maps"] + at[None, :, None] * maps[:, None],
@@ -72,11 +72,11 @@ def decode(networks: list[Any], batch: dict[str, Any], *, longest: int, beams: i
     return _chosen(last, size, beams)
 
 
-def _ensemble(networks, looked, now):
+def _ensemble(networks, encoded, now):
     """The log of the mean probabilities (rows, V), the mean attention, each network's state."""
     log_probs, maps, inner = [], [], []
-    for net, (cells, summary), state in zip(networks, looked, now["networks"], strict=True):
-        logits, weights, state = net.step(now["said"], state, cells, summary)
+    for net, (cells, summary), state in zip(networks, encoded, now["networks"], strict=True):
+        logits, weights, state = net.step(now["previous"], state, cells, summary)
         log_probs.append(tf.nn.log_softmax(logits))
         maps.append(weights)
         inner.append(state)

@@ -43,18 +43,18 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> dict[str, Any
         }
 
     def endpoint(beams: int) -> Any:
-        return lambda image: sentences(shipped, model.seen(image), beams)
+        return lambda image: sentences(shipped, model.network_inputs(image), beams)
 
     def compared(image):
         """The greedy captions (B, networks) of each network on its own."""
-        batch = model.seen(image)
+        batch = model.network_inputs(image)
         captions = [sentences([net], batch, 1)["caption"] for net in model.networks]
         return {"caption": tf.stack(captions, axis=1)}
 
     def forced(image, words):
         """Cross-entropy of the true words after true words, hits and words of the first caption."""
         first = words[:, 0]
-        batch = model.seen(image)
+        batch = model.network_inputs(image)
         odds = [net(batch, first[:, :-1]) for net in shipped]
         mean = tf.reduce_logsumexp(tf.nn.log_softmax(tf.stack(odds)), axis=0)
         wanted, counted = first[:, 1:], tf.cast(first[:, 1:] != PAD, tf.float32)

@@ -77,7 +77,7 @@ class Captioner(keras.Model):
         self.frozen: keras.layers.Layer | None = None
         self.networks = [Network(table, known, kind, vocabulary) for kind in table.members]
         steps = table.epochs * max(known["train_pictures"] // table.batch_size, 1)
-        self.own_words_per_step = (1.0 - table.teacher_forcing) / steps
+        self.sampling_per_step = (1.0 - table.teacher_forcing) / steps
         self.steps = self.add_weight(
             shape=(), initializer="zeros", trainable=False, dtype="float32", name="steps"
         )
@@ -96,23 +96,25 @@ class Captioner(keras.Model):
     def call(self, batch, training=False):
         """Logits float32 (B, networks, T, V) of the word after each of `words` but the last."""
         previous = batch["words"][:, :-1]
-        if training and self.own_words_per_step:
-            return tf.stack([self._mixed(net, batch, previous) for net in self.networks], axis=1)
+        if training and self.sampling_per_step:
+            return tf.stack(
+                [self._scheduled_sampling(net, batch, previous) for net in self.networks], axis=1
+            )
         return tf.stack([net(batch, previous, training=training) for net in self.networks], axis=1)
 
-    def _mixed(self, net, batch, previous):
-        """Logits where some of the words read are the network's own (Bengio et al. 2015).
+    def _scheduled_sampling(self, net, batch, previous):
+        """Logits (B, T, V) under scheduled sampling (Bengio et al. 2015).
 
-        Their share grows with each step of training, from none to 1 - `teacher_forcing`. They come
-        from a first pass over the true words, so that all steps are still computed at once.
+        The share of sampled words grows with each training step, from 0 to 1 - `teacher_forcing`.
+        They come from a first pass over the true words, so all steps are computed at once.
         """
-        own = tf.argmax(tf.stop_gradient(net(batch, previous, training=True)), axis=-1)
-        own = tf.concat([previous[:, :1], own[:, :-1]], axis=1)
+        generated = tf.argmax(tf.stop_gradient(net(batch, previous, training=True)), axis=-1)
+        generated = tf.concat([previous[:, :1], generated[:, :-1]], axis=1)
         drawn = keras.random.uniform(tf.shape(previous), seed=self.seeds)
-        swapped = (drawn < self.own_words_per_step * self.steps) & (previous != PAD)
-        return net(batch, tf.where(swapped, own, previous), training=True)
+        swapped = (drawn < self.sampling_per_step * self.steps) & (previous != PAD)
+        return net(batch, tf.where(swapped, generated, previous), training=True)
 
-    def seen(self, image):
+    def network_inputs(self, image):
         """Input of the networks from encoded images, string (B,): `view` or `cells`."""
         height, width = self.known["image_height"], self.known["image_width"]
         pixels = tf.map_fn(
@@ -149,8 +151,8 @@ def smoothed(wanted: tf.Tensor, logits: tf.Tensor, *, smoothing: float) -> tf.Te
     """Cross-entropy (B, networks, T), `smoothing` of each label spread over all words."""
     log_probs = tf.nn.log_softmax(logits)
     truth = tf.one_hot(wanted, logits.shape[-1])[:, None]
-    own = tf.reduce_sum(truth * log_probs, axis=-1)
-    return -(1.0 - smoothing) * own - smoothing * tf.reduce_mean(log_probs, axis=-1)
+    of_label = tf.reduce_sum(truth * log_probs, axis=-1)
+    return -(1.0 - smoothing) * of_label - smoothing * tf.reduce_mean(log_probs, axis=-1)
 
 
 class Network(keras.layers.Layer):
@@ -183,11 +185,11 @@ class Network(keras.layers.Layer):
 
     def call(self, batch, previous, training=False):
         """Logits float32 (B, T, V) of the words after `previous` int64 (B, T)."""
-        cells, summary = self.look(batch, training=training)
+        cells, summary = self.encode(batch, training=training)
         hidden = self.stack(self._inputs(previous, summary), training=training)
         return self._words(hidden, cells, training)[0]
 
-    def look(self, batch, training=False):
+    def encode(self, batch, training=False):
         """The cells (B, N, U), and their summary (B, U), which the decoder reads at each step."""
         if self.kind == "blind":
             count = tf.shape(next(iter(batch.values())))[0]

@@ -45,8 +45,8 @@ def render(
         writer = csv.writer(file)
         writer.writerow(["file", "caption", "log_probability"])
         for meta, answer in rows:
-            chance = f"{float(answer['log_probability']):.6g}"
-            writer.writerow([meta["file"], text(answer["caption"]), chance])
+            log_probability = f"{float(answer['log_probability']):.6g}"
+            writer.writerow([meta["file"], text(answer["caption"]), log_probability])
             sheet.add(meta["file"], meta["image"], answer)
     return [table, page]
 

@@ -37,7 +37,7 @@ class NGram:
         for context in self._contexts(before):
             self.after[context][value] += 1
 
-    def chances(self, before: np.ndarray) -> np.ndarray:
+    def probabilities(self, before: np.ndarray) -> np.ndarray:
         """The probability of each value after some notes: float64 (V,)."""
         probabilities = self.base
         for context in self._contexts(before):
@@ -51,7 +51,7 @@ class NGram:
             )
         return probabilities
 
-    def chance(self, before: np.ndarray, value: int) -> float:
+    def probability(self, before: np.ndarray, value: int) -> float:
         """The probability of one value, a scalar: an entry of `probabilities`."""
         probability = float(self.base[value])
         for context in self._contexts(before):
@@ -77,7 +77,7 @@ def fitted(
         model, loss = NGram(train, order, weight), 0.0
         for line in validation:
             for place, value in enumerate(line):
-                loss -= np.log(model.chance(line[:place], int(value)))
+                loss -= np.log(model.probability(line[:place], int(value)))
                 if adapts:
                     model.learn(line[:place], int(value))
         losses.append(loss)
@@ -98,7 +98,7 @@ def predicted(line: np.ndarray, model: NGram, *, adapts: bool = False) -> np.nda
     """
     log_probs = np.empty((len(line), VALUES), np.float32)
     for place, value in enumerate(line):
-        log_probs[place] = np.log(model.chances(line[:place]))
+        log_probs[place] = np.log(model.probabilities(line[:place]))
         if adapts:
             model.learn(line[:place], int(value))
     return log_probs
@@ -106,12 +106,12 @@ def predicted(line: np.ndarray, model: NGram, *, adapts: bool = False) -> np.nda
 
 def last_bar(line: np.ndarray, bar: int, right: float, unigram: NGram) -> np.ndarray:
     """Log-probability (T, V): the note that began a bar earlier, `right` sure; else the unigram."""
-    chances = unigram.chances(line[:0])
-    log_probs = np.tile(np.log(chances).astype(np.float32), (len(line), 1))
+    probabilities = unigram.probabilities(line[:0])
+    log_probs = np.tile(np.log(probabilities).astype(np.float32), (len(line), 1))
     for place, value in repeats(line, bar):
-        mixed = (1 - right) * chances
-        mixed[value] += right
-        log_probs[place] = np.log(mixed)
+        mixture = (1 - right) * probabilities
+        mixture[value] += right
+        log_probs[place] = np.log(mixture)
     return log_probs
 
 

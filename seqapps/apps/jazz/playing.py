@@ -79,10 +79,10 @@ def drawn(logits: tf.Tensor, top_p: tf.Tensor, *, draw: tf.Tensor) -> tf.Tensor:
 
     The nucleus is the likeliest values that together hold `top_p` (B,); `draw` (B,) is in 0..1.
     """
-    chance, value = tf.math.top_k(tf.nn.softmax(logits), k=VALUES)
-    until = tf.cumsum(chance, axis=1)
-    inside = (until - chance) < top_p[:, None]
-    kept = tf.where(inside, chance, 0.0)
+    probability, value = tf.math.top_k(tf.nn.softmax(logits), k=VALUES)
+    until = tf.cumsum(probability, axis=1)
+    inside = (until - probability) < top_p[:, None]
+    kept = tf.where(inside, probability, 0.0)
     until = tf.cumsum(kept, axis=1)
     place = tf.reduce_sum(tf.cast(until <= draw[:, None] * until[:, -1:], tf.int32), axis=1)
     place = tf.minimum(place, tf.reduce_sum(tf.cast(inside, tf.int32), axis=1) - 1)

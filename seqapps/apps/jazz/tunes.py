@@ -154,11 +154,6 @@ def snapped(quarters: float) -> int:
     return whole * TICKS + min(GRID, key=lambda tick: abs((quarters - whole) * TICKS - tick))
 
 
-def shift_to_c(tonic: int) -> int:
-    """Semitones that move a key to the nearest C: -5 to 6."""
-    return -tonic if tonic <= 6 else 12 - tonic
-
-
 def _top(notes: list[Note]) -> dict[int, tuple[int, int]]:
     """Onset -> (end, pitch) of the highest note that begins there, in ticks."""
     highest: dict[int, tuple[int, int]] = {}

@@ -16,7 +16,7 @@ class Table:
     def __init__(self, odds):
         self.odds = tf.math.log(tf.constant(odds, tf.float32))
 
-    def look(self, batch):
+    def encode(self, batch):
         count = tf.shape(batch["view"])[0]
         return tf.zeros([count, 3, 1]), tf.zeros([count, 1])
 

@@ -74,7 +74,9 @@ def test_a_pretrained_encoder_caches_what_the_graph_computes(tmp_path):
     view, cells = encoders.cached(tmp_path, content)
     assert view == b"" and list(cells.shape) == fitted.facts(tmp_path)["cells"]
     built = model.build(params(), tmp_path)
-    assert built.seen(tf.constant([content]))["cells"][0].numpy() == pytest.approx(cells, abs=1e-5)
+    assert built.network_inputs(tf.constant([content]))["cells"][0].numpy() == pytest.approx(
+        cells, abs=1e-5
+    )
     frozen = {id(w) for w in built.frozen.weights}
     assert not frozen & {id(w) for w in built.trainable_weights}
     keras.utils.clear_session()

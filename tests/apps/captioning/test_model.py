@@ -32,7 +32,7 @@ def test_word_by_word_gives_the_odds_of_the_whole_sentence_at_once(assets, cell,
     fed = batch()
     whole = built(fed)[:, 0]
     [net] = built.networks
-    cells, summary = net.look(fed)
+    cells, summary = net.encode(fed)
     states = net.begin(2)
     for step in range(5):
         logits, weights, states = net.step(fed["words"][:, step], states, cells, summary)

@@ -20,9 +20,9 @@ def test_a_bigram_mixes_its_count_with_the_shorter_ones():
     base = ngrams.shares(np.array([A, B, A, C]))
     unigram = (1 + 2 * base[B]) / (4 + 2)
     bigram = (1 + 2 * unigram) / (2 + 2)  # after A: B once, C once
-    assert model.chance(np.array([C, A]), B) == pytest.approx(bigram)
+    assert model.probability(np.array([C, A]), B) == pytest.approx(bigram)
     # After C nothing was ever seen: the unigram speaks.
-    assert model.chance(np.array([A, C]), B) == pytest.approx(unigram)
+    assert model.probability(np.array([A, C]), B) == pytest.approx(unigram)
 
 
 @pytest.mark.parametrize("order", [1, 2, 3])
@@ -30,10 +30,10 @@ def test_chances_are_those_of_each_value_and_share_one(order):
     rng = np.random.default_rng(0)
     lines = [rng.choice([A, B, C], 30) for _ in range(3)]
     model = NGram(lines, order, weight=3.0)
-    found = model.chances(lines[0][:10])
+    found = model.probabilities(lines[0][:10])
     assert found.sum() == pytest.approx(1)
     for value in (A, B, C, 0):
-        assert found[value] == pytest.approx(model.chance(lines[0][:10], value))
+        assert found[value] == pytest.approx(model.probability(lines[0][:10], value))
 
 
 def test_uniform_gives_each_value_the_same():

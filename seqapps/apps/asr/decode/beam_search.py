@@ -242,12 +242,12 @@ class _Search:
 
         Until then its letters stand for it, so that a beam does not gain by never ending a word.
         """
-        chance, number = self.word_model.read(
+        log_prob, number = self.word_model.read(
             state.before, state.word, char_lm_score=state.char_lm_score
         )
         begun = state.word != 0
         worth = tf.where(
-            begun, (chance - state.char_lm_score) * self.fusion.word_weight[:, None], 0.0
+            begun, (log_prob - state.char_lm_score) * self.fusion.word_weight[:, None], 0.0
         )
         return worth, tf.where(begun, number, state.before)
 

@@ -3,11 +3,11 @@
 Its library answers single questions (`NGramModel.prob`) and cannot list what it knows, so the file
 is read here. All numbers are little-endian. After the line "Trie Language Model" and the order, 3,
 in one byte: how many n-grams of each order (uint32), 1 for values of 16 bits (uint32), a table of
-2^16 floats for each of the bigrams' chances, their back-offs and the trigrams' chances; a record of
-each word and one more (float chance, float back-off, uint32 first bigram); then the bigrams as
-packed bits: the word before, back-off, chance, first trigram; then the trigrams; the length of what
-follows (uint32), and the words, each closed by a zero byte. The bigrams of a record are those that
-end with its word.
+2^16 floats for each of the bigrams' log-probabilities, their back-offs and the trigrams'
+log-probabilities; a record of each word and one more (float log-probability, float back-off, uint32
+first bigram); then the bigrams as packed bits: the word before, back-off, log-probability, first
+trigram; then the trigrams; the length of what follows (uint32), and the words, each closed by a
+zero byte. The bigrams of a record are those that end with its word.
 """
 
 from pathlib import Path
@@ -22,21 +22,21 @@ VALUE_BITS = 16
 UNIT = np.float32(np.log(1.0001))
 """Chances are kept as logarithms to this base."""
 
-RECORD = np.dtype([("chance", "<f4"), ("backoff", "<f4"), ("first", "<u4")])
+RECORD = np.dtype([("log_prob", "<f4"), ("backoff", "<f4"), ("first", "<u4")])
 
 
 class Bigrams(NamedTuple):
-    """Natural logarithms: `chance`, `backoff` float32 (W,) of `words`; `pair_chance` float32 (M,).
+    """Natural logarithms, float32: `log_prob`, `backoff` (W,) of `words`; `pair_log_prob` (M,).
 
     `before` and `word` int64 (M,) number the words of each pair.
     """
 
     words: list[str]
-    chance: np.ndarray
+    log_prob: np.ndarray
     backoff: np.ndarray
     before: np.ndarray
     word: np.ndarray
-    pair_chance: np.ndarray
+    pair_log_prob: np.ndarray
 
 
 def read() -> Bigrams:
@@ -66,11 +66,11 @@ def read() -> Bigrams:
     at += _size(pair_count, bits) + _size(triple_count, word_bits + VALUE_BITS) + 4
     return Bigrams(
         words=content[at:-1].decode().split("\0"),
-        chance=UNIT * records["chance"][:-1],
+        log_prob=UNIT * records["log_prob"][:-1],
         backoff=UNIT * records["backoff"][:-1],
         before=before,
         word=np.repeat(np.arange(count), np.diff(records["first"].astype(np.int64))),
-        pair_chance=UNIT * tables[:VALUES][value],
+        pair_log_prob=UNIT * tables[:VALUES][value],
     )
 
 

@@ -46,15 +46,16 @@ class General(NamedTuple):
 class WordModel:
     """Words are numbered in the order of their hashes; W is an unknown one, W + 1 the beginning.
 
-    `hashes` int64 (W,) sorted, `chance` float32 (W + 1,), `backoff` float32 (W + 2,), `pairs` int64
-    (M,) sorted: (number of the word before) (W + 1) + number of the word; `pair_chance` (M,).
+    `hashes` int64 (W,) sorted, `log_prob` float32 (W + 1,), `backoff` float32 (W + 2,), `pairs`
+    int64 (M,) sorted: (number of the word before) (W + 1) + number of the word; `pair_log_prob`
+    float32 (M,).
     """
 
     hashes: np.ndarray
-    chance: np.ndarray
+    log_prob: np.ndarray
     backoff: np.ndarray
     pairs: np.ndarray
-    pair_chance: np.ndarray
+    pair_log_prob: np.ndarray
 
     @property
     def beginning(self) -> int:
@@ -72,11 +73,11 @@ class WordModel:
         """
         place, known = found_in(self.hashes, hashes)
         number = tf.where(known, place, len(self.hashes))
-        alone = tf.gather(self.backoff, before) + tf.gather(self.chance, number)
+        alone = tf.gather(self.backoff, before) + tf.gather(self.log_prob, number)
         alone += tf.where(known, 0.0, char_lm_score)
         pair = tf.cast(before, tf.int64) * (len(self.hashes) + 1) + tf.cast(number, tf.int64)
         place, known = found_in(self.pairs, pair)
-        return tf.where(known, tf.gather(self.pair_chance, place), alone), number
+        return tf.where(known, tf.gather(self.pair_log_prob, place), alone), number
 
     def save(self, path: Path) -> None:
         """Writes the arrays as npz."""
@@ -102,16 +103,16 @@ def fit(texts: Iterable[str], letters: str, general: General) -> WordModel:
     prior = WORD_PRIOR if general.words else 0.0
     total = sum(alone.values()) + prior
 
-    def chance(word: str) -> float:
+    def log_prob(word: str) -> float:
         general_weight = prior * np.exp(general.words[word]) if word in general.words else 0.0
         return np.log((alone[word] + general_weight) / total)
 
     def left(word: str) -> float:
         return np.log(PAIR_PRIOR / (before[word] + PAIR_PRIOR)) + general.backoff.get(word, 0.0)
 
-    def pair_chance(pair: tuple[str, str]) -> float:
+    def pair_log_prob(pair: tuple[str, str]) -> float:
         first, word = pair
-        other = general.backoff.get(first, 0.0) + chance(word)
+        other = general.backoff.get(first, 0.0) + log_prob(word)
         general_weight = PAIR_PRIOR * np.exp(general.pairs.get(pair, other))
         return np.log((together[pair] + general_weight) / (before[first] + PAIR_PRIOR))
 
@@ -123,10 +124,10 @@ def fit(texts: Iterable[str], letters: str, general: General) -> WordModel:
     order = np.argsort(keys)
     return WordModel(
         hashes=np.array([hash_of[word] for word in words], np.int64),
-        chance=np.array([*map(chance, words), UNKNOWN], np.float32),
+        log_prob=np.array([*map(log_prob, words), UNKNOWN], np.float32),
         backoff=np.array([*map(left, words), 0.0, left(BEGINNING)], np.float32),
         pairs=keys[order],
-        pair_chance=np.array([pair_chance(pair) for pair in pairs], np.float32)[order],
+        pair_log_prob=np.array([pair_log_prob(pair) for pair in pairs], np.float32)[order],
     )
 
 
@@ -141,15 +142,15 @@ def general(language: str, words: Mapping[str, float]) -> General:
         total = sum(words.values())
         return General({word: np.log(count / total) for word, count in words.items()}, {}, {})
     bigrams = sphinx_lm.read()
-    often = bigrams.chance[bigrams.before] + bigrams.pair_chance > RAREST_PAIR
+    often = bigrams.log_prob[bigrams.before] + bigrams.pair_log_prob > RAREST_PAIR
     often |= bigrams.before == bigrams.words.index(BEGINNING)
-    columns = (bigrams.before[often], bigrams.word[often], bigrams.pair_chance[often])
+    columns = (bigrams.before[often], bigrams.word[often], bigrams.pair_log_prob[often])
     return General(
-        dict(zip(bigrams.words, bigrams.chance.tolist(), strict=True)),
+        dict(zip(bigrams.words, bigrams.log_prob.tolist(), strict=True)),
         dict(zip(bigrams.words, bigrams.backoff.tolist(), strict=True)),
         {
-            (bigrams.words[before], bigrams.words[word]): chance
-            for before, word, chance in zip(*(c.tolist() for c in columns), strict=True)
+            (bigrams.words[before], bigrams.words[word]): log_prob
+            for before, word, log_prob in zip(*(c.tolist() for c in columns), strict=True)
         },
     )
 

@@ -14,7 +14,7 @@ def bigrams():
 
 def test_all_words_and_pairs_are_read(bigrams):
     assert len(bigrams.words) == len(set(bigrams.words)) == 72_547
-    assert len(bigrams.pair_chance) == len(bigrams.before) == len(bigrams.word) == 2_051_541
+    assert len(bigrams.pair_log_prob) == len(bigrams.before) == len(bigrams.word) == 2_051_541
     assert {"the", "don't", "<s>", "</s>"} <= set(bigrams.words)
 
 
@@ -24,10 +24,10 @@ def test_chances_are_those_of_the_library(bigrams):
     for row in np.random.default_rng(0).integers(0, len(bigrams.before), 500):
         word, before = bigrams.words[bigrams.word[row]], bigrams.words[bigrams.before[row]]
         asked = base.log_to_ln(library.prob([word, before]))
-        np.testing.assert_allclose(bigrams.pair_chance[row], asked, atol=2e-4)
+        np.testing.assert_allclose(bigrams.pair_log_prob[row], asked, atol=2e-4)
     for row in np.random.default_rng(0).integers(0, len(bigrams.words), 500):
         asked = base.log_to_ln(library.prob([bigrams.words[row]]))
-        np.testing.assert_allclose(bigrams.chance[row], asked, atol=2e-4)
+        np.testing.assert_allclose(bigrams.log_prob[row], asked, atol=2e-4)
 
 
 def test_a_pair_the_file_lacks_is_backed_off_as_in_the_library(bigrams):
@@ -35,6 +35,6 @@ def test_a_pair_the_file_lacks_is_backed_off_as_in_the_library(bigrams):
     library = NGramModel(config, base, get_model_path("en-us/en-us.lm.bin"))
     number = {word: place for place, word in enumerate(bigrams.words)}
     for before, word in (("zydeco", "zwick"), ("the", "zych")):
-        found = bigrams.backoff[number[before]] + bigrams.chance[number[word]]
+        found = bigrams.backoff[number[before]] + bigrams.log_prob[number[word]]
         asked = base.log_to_ln(library.prob([word, before]))
         np.testing.assert_allclose(found, asked, atol=3e-4)
