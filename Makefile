@@ -37,12 +37,16 @@ $(ALL): %: data/%/$(PROFILE)/export/done.json
 
 # Make decides the order, the stage's receipt decides whether there is work: the recipe always
 # runs, says "fresh" when nothing it depends on has changed, and then leaves the receipt as it is.
+# One process is asked once for all stages that have nothing to do; the others start one of their own.
 define stage_target
 $(1)-$(2): data/$(1)/$$(PROFILE)/$(2)/done.json
 endef
 $(foreach app,$(ALL),$(foreach stage,$(STAGES),$(eval $(call stage_target,$(app),$(stage)))))
 
-run_stage = @$(RUN) $* $(notdir $(@D)) --profile $(PROFILE) --set '$(SET)' $(if $(FORCE),--force)
+IDLE = $(eval IDLE := $(if $(FORCE),,$(shell $(RUN) idle --profile '$(PROFILE)' --set '$(SET)' \
+  2>/dev/null)))$(IDLE)
+run_stage = @$(if $(filter $*/$(notdir $(@D)),$(IDLE)),echo "$* $(notdir $(@D)): fresh",$(RUN) $* \
+  $(notdir $(@D)) --profile $(PROFILE) --set '$(SET)' $(if $(FORCE),--force))
 data/%/$(PROFILE)/ingest/done.json: FORCE | .venv/ready
 	$(run_stage)
 data/%/$(PROFILE)/preprocess/done.json: data/%/$(PROFILE)/ingest/done.json FORCE

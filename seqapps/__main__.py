@@ -17,7 +17,7 @@ from seqapps.artifacts import error_log, layout
 from seqapps.artifacts.layout import ProfileFolder
 from seqapps.config import STAGES, UserError, nearest
 
-COMMANDS = ("status", "report", "ui", "demo")
+COMMANDS = ("status", "idle", "report", "ui", "demo")
 EVERYWHERE = ("extra", "seqapps_pipeline")
 """Variables of Make's that a command may be settings and has no use for."""
 UI_PORT, DEMO_PORT = 5000, 7860
@@ -49,6 +49,8 @@ def _run(words: list[str], root: Path) -> int:
     options = _parser().parse_args(words)
     if options.what == "status":
         return _status(options, root)
+    if options.what == "idle":
+        return _idle(options, root)
     if options.what == "report":
         from seqapps.experiments import report
 
@@ -119,6 +121,23 @@ def _status(options: argparse.Namespace, root: Path) -> int:
         app = contract.load(name)
         for line in stages.status(app, options.profile, options.set.split(), root=root):
             print(line)
+    return 0
+
+
+def _idle(options: argparse.Namespace, root: Path) -> int:
+    """Prints `<app>/<stage>` of each stage that has nothing to do; Make asks this once."""
+    from seqapps.experiments import stage_run
+    from seqapps.pipeline import stages
+
+    for name in contract.names():
+        app = contract.load(name)
+        try:
+            fresh = stages.fresh(app, options.profile, options.set.split(), root=root)
+        except UserError:  # the stage's own process says it
+            continue
+        for stage, folder in fresh.items():
+            if stage_run.is_logged(stage, folder):
+                print(f"{name}/{stage}")
     return 0
 
 

@@ -202,7 +202,7 @@ class App(Generic[P]):
             ...
 
         def baselines(self, evaluation: Evaluation[P]) -> dict[str, Columns]:
-            """Answers (N, ...) of at least two rivals to the N test rows."""
+            """Answers (N, ...) of at least two baselines to the N test rows."""
             ...
 
         def controls(self, evaluation: Evaluation[P]) -> dict[str, Columns]:

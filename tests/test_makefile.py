@@ -1,5 +1,6 @@
 """What reruns after which edit, through Make itself on an application's smoke profile."""
 
+import json
 import re
 import subprocess
 
@@ -33,6 +34,24 @@ def test_an_evaluate_parameter_reruns_evaluate_and_not_training(made):
     assert own and why == dict.fromkeys(("ingest", "preprocess", "train"), "fresh")
     back = said(made.make(f"{APP}-evaluate"))["evaluate"]
     assert back == f"stale: evaluate.seed 99 -> {own[1]}"
+
+
+def test_what_is_fresh_is_asked_in_one_process_and_starts_no_other(made):
+    made.make(APP)
+    script, calls = made.path / "counted", made.path / "calls.txt"
+    script.write_text(
+        '#!/bin/sh\necho "$1 $2" >> calls.txt\nexec .venv/bin/python -m seqapps "$@"\n'
+    )
+    script.chmod(0o755)
+    assert set(said(made.make(APP, "RUN=./counted")).values()) == {"fresh"}
+    assert calls.read_text().splitlines() == ["idle --profile"]
+    calls.unlink()
+    tracked = made.path / "data" / APP / "smoke/train/tracked.json"
+    mark = tracked.read_text()
+    tracked.unlink()  # as after a call that could not reach MLflow
+    made.make(APP, "RUN=./counted")
+    assert calls.read_text().splitlines() == ["idle --profile", f"{APP} train"]
+    assert json.loads(tracked.read_text()).keys() == json.loads(mark).keys()
 
 
 def test_a_stage_target_stops_at_its_stage(made):

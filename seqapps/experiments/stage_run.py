@@ -70,7 +70,7 @@ class StageRun:
 
     def catch_up(self, folder: Path, params: dict[str, Any]) -> None:
         """Logs a finished stage that has not been logged yet, from its own files."""
-        if not (folder / TRACKED).exists():
+        if _mark(folder) is None:
             self.start()
             self.finish(folder, params)
         elif self.stage == "export":
@@ -141,15 +141,18 @@ class StageRun:
             self.problem = self.problem or mlflow_store.sentence(error)
 
 
+def is_logged(stage: str, folder: Path) -> bool:
+    """True if MLflow has all there is of a finished stage, so that `catch_up` would do nothing."""
+    return _mark(folder) is not None and (stage != "export" or not _is_behind(folder))
+
+
 def mirror(app: App[Params], *, profile: str, exported: Path, root: Path) -> None:
     """Moves MLflow's alias to the version that `champion.json` names, unless it is there.
 
     When MLflow cannot be reached, that is said, and the next call of the export stage does it.
     """
-    number = layout.champion_number(exported)
-    path = exported / TRACKED
-    mark = json.loads(path.read_text()) if path.exists() else None
-    if mark is None or number is None or mark.get("champion") == number:
+    number, mark = layout.champion_number(exported), _mark(exported)
+    if mark is None or not _is_behind(exported):
         return  # an export that has not been logged at all is mirrored when it is
     try:
         mlflow = mlflow_store.mlflow(root)
@@ -161,7 +164,18 @@ def mirror(app: App[Params], *, profile: str, exported: Path, root: Path) -> Non
             f"{app.name}: not told to MLflow ({reason}); the next make {app.name} does", flush=True
         )
     else:
-        write_json(path, mark | {"champion": number})
+        write_json(exported / TRACKED, mark | {"champion": number})
+
+
+def _mark(folder: Path) -> dict[str, Any] | None:
+    path = folder / TRACKED
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+def _is_behind(exported: Path) -> bool:
+    """True if MLflow's alias is on another version than the champion."""
+    number = layout.champion_number(exported)
+    return number is not None and (_mark(exported) or {}).get("champion") != number
 
 
 def _log_ingest(mlflow: Any, run: StageRun, folder: Path) -> None:

@@ -108,6 +108,23 @@ def run(
     return True
 
 
+def fresh(app: App[P], profile: str, overrides: Iterable[str] = (), *, root: Path) -> Folders:
+    """The stages that `run` would leave as they are, up to the first stale one, and their folders.
+
+    Raises:
+        UserError: bad parameters.
+    """
+    params = config.load(app, profile, overrides, root=root)
+    folders: Folders = {}
+    for stage in STAGES:
+        folder = ProfileFolder(root, app.name, profile).stage(stage)
+        parts = receipts.wanted(app, stage, params, profile=profile, root=root)
+        if receipts.stale(folder, parts) is not None:
+            break
+        folders[stage] = folder
+    return folders
+
+
 def status(
     app: App[P], profile: str, overrides: Iterable[str] = (), *, root: Path
 ) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Speech recognition: what was said in a recording, and when."""
+"""Speech recognition: the text of a recording, with word times."""
 
 from seqapps.app import App, Asks, Feature
 from seqapps.apps.asr.params import Params

@@ -1,4 +1,4 @@
-"""Evaluate: word and character errors, rivals, and what speed and search are worth.
+"""Evaluate: word and character error rates, baselines, ablations of the search, speed.
 
 WER = (substitutions + deletions + insertions) / words of the reference, over all clips together;
 CER the same over characters, spaces included. Both texts are normalised (see `text`). Counted by
@@ -49,7 +49,7 @@ def score(params: Params, truth: dict[str, Any], response: dict[str, Any]) -> di
 
 
 def baselines(evaluation: Evaluation[Params]) -> dict[str, dict[str, Any]]:
-    """Answers of rivals: `empty`, `most_frequent`, `dtw`, and `pocketsphinx` if it is asked for.
+    """Answers of the baselines: `empty`, `most_frequent`, `dtw`, `pocketsphinx` if asked for.
 
     The last listens in a process of its own while templates are compared: each keeps one core busy.
     """
@@ -79,7 +79,7 @@ def controls(evaluation: Evaluation[Params]) -> dict[str, dict[str, Any]]:
 
 
 def measure(evaluation: Evaluation[Params]) -> tuple[dict[str, float], Findings]:
-    """Intervals of all rivals, speed, other searches; and what the figures need.
+    """Intervals of all baselines, speed, other searches; and findings for the figures.
 
     `real_time_factor` is CPU seconds of all threads for a second of speech, one clip at a time.
     """

@@ -1,4 +1,4 @@
-"""Ingest: recordings and what is said in them, as the packages or the user have them.
+"""Ingest: recordings and their texts, from packages or from the user's folder.
 
 Writes `clips.jsonl` (one line per recording: key, file, transcript as written, speaker, corpus,
 split if somebody made one), `scripts.jsonl` (which texts of two languages are the same line), the

@@ -29,7 +29,7 @@ NO_LABEL = -1
 
 
 def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, Any], Tensors]:
-    """A function (record, seed int32 (2,)) -> samples float32 (N,), their count, labels, theirs.
+    """A function (record, seed int32 (2,)) -> samples float32 (N,), labels, and their counts.
 
     `labels` int64 (U,) number the alphabet's letters; with `phones_weight`, `phones` int64 (P,)
     their phone_log_probs. In training the tape runs faster or slower and noise is mixed in.
@@ -258,7 +258,7 @@ class CharacterErrors(keras.metrics.Metric):
         self.letters.assign_add(tf.cast(tf.reduce_sum(label_counts), tf.float32))
 
     def result(self):
-        """Edits a letter."""
+        """Edits per letter, a scalar."""
         return self.edits / tf.maximum(self.letters, 1.0)
 
 

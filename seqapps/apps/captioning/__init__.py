@@ -1,4 +1,4 @@
-"""Captioning: an image in, a sentence out, and where the network looked for each word."""
+"""Captioning: a sentence for an image, with an attention map per word."""
 
 from seqapps.app import App, Asks, Feature
 from seqapps.apps.captioning.params import Params

@@ -1,4 +1,4 @@
-"""The rivals that do not learn: one caption for all, a random one, those of the nearest pictures.
+"""Baselines that do not learn: one caption for all, a random one, the nearest neighbours'.
 
 Axis letters: N test pictures, M train pictures, D numbers of a picture.
 """

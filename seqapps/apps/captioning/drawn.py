@@ -1,4 +1,4 @@
-"""Flags drawn here, in plain colours, with what must be said of them: generated data, a check only.
+"""Generated flags in plain colours with the words they must get: a check, never trained on.
 
 No network ever learns from them.
 """

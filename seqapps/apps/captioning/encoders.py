@@ -1,4 +1,4 @@
-"""From encoded bytes to the cells of a grid that the decoder can look at, in the graph.
+"""Encoders in the graph: image bytes -> cells of a grid that the decoder attends to.
 
 Axis letters: B batch, H rows of pixels, W columns, N cells of the grid, C channels.
 """
@@ -185,7 +185,7 @@ class Small(keras.layers.Layer):
         self.norms = [keras.layers.LayerNormalization() for _ in widths]
 
     def call(self, pixels):
-        """Cells (B, N, C), and what the whole looks like (B, D).
+        """Cells (B, N, C), and the layout features of the whole picture (B, D).
 
         The whole: shares of colours on a coarser grid, and which of its cells, rows and columns
         look the same, whatever their colours.

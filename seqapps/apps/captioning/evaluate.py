@@ -1,4 +1,4 @@
-"""Evaluate: captions against references, beside rivals that see less or learn nothing.
+"""Evaluate: caption metrics against references, baselines, networks side by side.
 
 Axis letters: N test pictures, L longest sentence, H rows of the grid, W columns.
 """
@@ -207,7 +207,7 @@ TOKENS = {"crossentropy": "crossentropy", "accuracy": "hits"}
 
 
 def _on_validation(evaluation: Evaluation[Params]) -> dict[str, tuple[Columns, Columns]]:
-    """Truth and answers of both ways of decoding on the validation splits: the choice's grounds."""
+    """Truth and answers of both decodings on the validation splits, by which one is chosen."""
     held = {fold: list(evaluation.records("validation", fold)) for fold in evaluation.folds}
     truth = {
         name: column([row[name] for rows in held.values() for row in rows])

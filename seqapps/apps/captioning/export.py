@@ -1,4 +1,4 @@
-"""The endpoints: encoded image bytes in, a sentence and where each of its words looked out.
+"""Endpoints: encoded image bytes -> a sentence, and an attention map per word.
 
 Axis letters: B batch, L longest sentence, H rows of the grid, W columns.
 """

@@ -1,4 +1,4 @@
-"""Image files with Pillow: readable or not, upright, what TensorFlow can decode, who are twins.
+"""Image files with Pillow: checks, upright copies that TensorFlow decodes, near duplicates.
 
 Axis letters: N images.
 """

@@ -1,4 +1,4 @@
-"""The HTML sheet: pictures, what was said of them, and where the network looked at each word."""
+"""HTML sheet: pictures, their captions, and an attention map per word."""
 
 import base64
 import html

@@ -1,4 +1,4 @@
-"""Rivals of the network: GC content, k-mers, JASPAR matrices and a gapped k-mer SVM.
+"""Baselines: GC content, k-mers, JASPAR matrices and a gapped k-mer SVM.
 
 Each answers as the network does, one column per factor. The rivals of the headline learn a factor
 from its own rows (its sites against their shuffles), on which they do best; `kmer_peaks` also sees
@@ -38,7 +38,7 @@ Features = Any  # array or sparse matrix (N, K)
 
 
 def answers(evaluation: Evaluation[Params]) -> dict[str, Columns]:
-    """Each rival's answer to the test rows: name -> {"probability": float32 (N, F)}."""
+    """Each baseline's answer to the test rows: name -> {"probability": float32 (N, F)}."""
     table = evaluation.params.evaluate
     fold = evaluation.folds[-1]
     window = preprocess.facts(evaluation.assets(fold))["window_bp"]

@@ -1,4 +1,4 @@
-"""Figures of the evaluation: curves beside the rivals', calibration, logos.
+"""Figures of the evaluation: curves beside the baselines', calibration, logos.
 
 Axis letters: N rows, L sequence in bp, P places of a motif. A panel's rows are
 `{answer's name: (bound (N,), probability (N,))}`, the network first.

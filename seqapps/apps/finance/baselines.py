@@ -1,4 +1,4 @@
-"""Rivals of the networks: rules for the next close, and for the next day's variance.
+"""Baselines: rules for the next close, and for the next day's variance.
 
 Every rule is fitted on a fold's train and validation blocks, for it has nothing to choose by the
 second, and then walks through the test block with what is known each day. Every variance rule is

@@ -234,7 +234,7 @@ class Encoder(keras.layers.Layer):
 
 
 class Heads(keras.layers.Layer):
-    """Quantiles that cannot cross, and a log variance; both begin as what they are given.
+    """Quantiles that cannot cross, and a log variance; both start at the given anchors.
 
     The median moves freely; each further quantile keeps its distance to the one within, times an
     exponential that begins as 1.

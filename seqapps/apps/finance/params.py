@@ -31,7 +31,7 @@ class Ingest(config.Table):
 
 
 class Preprocess(config.Table):
-    """Walk-forward: which days a fold learns from, chooses by, and is judged on."""
+    """Walk-forward: the train, validation and test blocks of a fold."""
 
     test_from: datetime.date = Field(description="first day of the first test block")
     test_until: datetime.date = Field(description="last day of the last test block")

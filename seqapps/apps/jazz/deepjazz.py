@@ -1,4 +1,4 @@
-"""The lectures' network on one-hot values, as deepjazz has it.
+"""The network of the lectures' exercise on one-hot values, as in deepjazz.
 
 Axis letters: B batch, T notes, S slots, V values, U units.
 """

@@ -1,4 +1,4 @@
-"""The front end in the graph: what a client sends -> tokens in C and where in the music they stand.
+"""Front end in the graph: a request -> tokens in C, with their bar position and chords.
 
 Axis letters: B batch, T notes, S slots (places where a note may begin), N beats of the chart,
 P places of a pitch (0 a rest, then `LOWEST` .. `HIGHEST` in C), D durations of 1 .. `LONGEST`

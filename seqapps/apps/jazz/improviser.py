@@ -28,7 +28,7 @@ class Improviser(keras.Model):
         )
 
     def walk(self, steps, training):
-        """H (B, T, U) of the stack: the state goes on from segment to segment, the gradient not.
+        """H (B, T, U) of the stack; the state is carried over segments, the gradient is cut.
 
         Without a gradient to cut, the whole is one segment.
         """

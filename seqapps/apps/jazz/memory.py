@@ -1,4 +1,4 @@
-"""Copying from the tune's own past: which earlier note the next one repeats, if any.
+"""Pointer memory: logits of copying each earlier note of the tune.
 
 A pointer mixture (Merity et al. 2017) over everything the line has played. How much an earlier
 place attracts depends on how many notes before it are the notes that were just played, on whether

@@ -1,4 +1,4 @@
-"""Rivals that count: n-grams of (pitch, duration) in C, and repeating the last bar.
+"""N-gram baselines of (pitch, duration) in C, and repetition of the last bar.
 
 All give each of the V values a probability, seen in training or not, as the network does. An n-gram
 backs off to the next shorter one, which counts as so many notes more (MacKay & Peto 1995), down to

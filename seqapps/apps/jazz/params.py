@@ -18,7 +18,7 @@ class Ingest(config.Table):
 
 
 class Preprocess(config.Table):
-    """Leave out: who is tested, who is chosen by, who is learnt from."""
+    """Leave-one-out folds, and the train windows per tune."""
 
     test_groups: int = Field(ge=1, description="tunes (with their twins) held out per fold")
     windows_per_piece: int = Field(
@@ -42,7 +42,7 @@ class Train(config.Train):
 
 
 class Evaluate(config.Evaluate):
-    """Rivals and samples."""
+    """Baselines and samples."""
 
     deepjazz_epochs: int = Field(ge=0, description="the lectures' network; 0 leaves it out")
     gradient_epochs: int = Field(

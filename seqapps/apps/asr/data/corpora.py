@@ -1,4 +1,4 @@
-"""The packaged recordings: where they lie, how they are read, and how many there must be.
+"""Corpora in packages: archives, readers, and the number of lines that each must have.
 
 Each reader yields `Line`s: one slot of a script (its text in each language it was written in) and,
 where it was spoken in the wanted language, the sound. Slots without sound are yielded too, for they

@@ -1,4 +1,4 @@
-"""The stated normaliser: what two transcripts must share to count as the same words.
+"""Text normaliser: transcripts that differ in case, digits or accents become the same words.
 
 English: Unicode letters without their accents; digits as words; `& @ % $ # * + =` as words;
 lower case; apostrophes inside words stay, every other sign is a space. Alphabet: a-z, ' and space.

@@ -36,7 +36,7 @@ class PhoneRescorer:
         self.lengths = np.array([len(word) for word in pronounced])
 
     def score(self, texts: Labels, phone_log_probs: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-        """Log-probabilities float32 (B K,); of a text whose phones do not fit, hardly any.
+        """Log-probabilities float32 (B K,); a text whose phones do not fit gets a very low one.
 
         Args:
             texts: K for each recording, B K rows.

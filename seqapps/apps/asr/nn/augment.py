@@ -71,7 +71,7 @@ def changed(samples: tf.Tensor, seed: tf.Tensor, *, table: Train) -> tf.Tensor:
 
 
 def _played(samples: tf.Tensor, speed: tf.Tensor) -> tf.Tensor:
-    """The tape at another speed, pitch and all: linear interpolation, good enough to learn from."""
+    """Samples (N,) at another speed, pitch included, by linear interpolation."""
     count = tf.cast(tf.shape(samples)[0], tf.float32)
     place = tf.range(tf.maximum(count - 1, 0.0) / speed) * speed
     before = tf.cast(place, tf.int32)

@@ -18,7 +18,7 @@ from seqapps.kit.attention import Attention
 
 
 class Speller(keras.layers.Layer):
-    """Letters, one after the other, each chosen after a look at the whole recording."""
+    """A recurrent decoder over letters that attends to the whole recording at each step."""
 
     def __init__(self, table: Train, letters: int, **kwargs):
         super().__init__(**kwargs)
@@ -79,7 +79,7 @@ class Speller(keras.layers.Layer):
         return Labels(values, counts), tf.transpose(maps.stack()[:at], [1, 0, 2])
 
     def loss(self, logits, labels, counts):
-        """Cross-entropy a letter, the ends counted: a mean over the batch.
+        """Cross-entropy per letter, ends included: a scalar, the mean over the batch.
 
         Args:
             logits: float32 (B, U + 1, V).
