@@ -14,7 +14,7 @@ def open(what: str | Path, *, profile: str = "full", root: str | Path = ".") -> 
 
     Nothing is loaded before the first call.
 
-    >>> model = open("dna")  # after `make dna`, in the project's folder
+    >>> model = open("dna")  # after `make dna`; doctest: +SKIP
     >>> model(["ACGT" * 30])["probability"]  # doctest: +SKIP
 
     Args:

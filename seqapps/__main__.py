@@ -249,7 +249,7 @@ def _new(settings: dict[str, str], root: Path) -> int:
     _only("new", settings, ("app",))
     from seqapps.kit import skeleton
 
-    folders = skeleton.write(settings["app"], root)
+    folders = skeleton.write(settings["app"], root, commands=(*COMMANDS, *WORDED))
     print(f"wrote {', '.join(str(folder.relative_to(root)) for folder in folders)}")
     print(f"next: make {settings['app']} PROFILE=smoke, then replace the data in ingest.py")
     return 0

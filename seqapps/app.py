@@ -30,6 +30,9 @@ Columns: TypeAlias = dict[str, "np.ndarray"]
 Record: TypeAlias = dict[str, Any]
 """One row: name -> NumPy value, text or bytes."""
 
+Meta: TypeAlias = dict[str, Any]
+"""What an application remembers of a request until its answer is rendered: name -> value."""
+
 Tensors: TypeAlias = dict[str, "tf.Tensor"]
 """Named tensors: an entry of the training input, a batch of it, or an endpoint's answer."""
 
@@ -167,7 +170,7 @@ class App(Generic[P]):
 
     if TYPE_CHECKING:
 
-        def ingest(self, params: P, out: Path) -> dict[str, Any]:
+        def ingest(self, params: P, out: Path) -> dict[str, int]:
             """Writes raw files and `manifest.json` into `out`; returns {count: number}."""
             ...
 
@@ -221,12 +224,12 @@ class App(Generic[P]):
 
         def requests(
             self, params: P, assets: Path, paths: list[Path]
-        ) -> Iterator[tuple[Any, Record] | Skip]:
+        ) -> Iterator[tuple[Meta, Record] | Skip]:
             """(meta, request) of each row in a user's files; meta goes to `render` as it is."""
             ...
 
         def render(
-            self, params: P, assets: Path, rows: Iterator[tuple[Any, Record]], out: Path
+            self, params: P, assets: Path, rows: Iterator[tuple[Meta, Record]], out: Path
         ) -> list[Path]:
             """Writes (meta, answer) rows into files in `out` and returns them."""
             ...

@@ -19,11 +19,17 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+PROFILES = Path("pipelines")
+"""The folder of the profiles, `<app>/<profile>.toml`."""
+
 STAGES = ("ingest", "preprocess", "train", "evaluate", "export")
 """The stages in their order: each reads the folders of those before it."""
 
-Cell = Literal["dense", "rnn", "gru", "lstm", "sru"]
-"""The recurrent cells of `kit.layers.recurrent`."""
+Recurrent = Literal["rnn", "gru", "lstm", "sru"]
+"""Cells that carry a state from step to step."""
+
+Cell = Literal["dense", Recurrent]
+"""The cells of `kit.layers.recurrent`; "dense" looks at one step alone."""
 
 
 class UserError(Exception):
@@ -162,7 +168,7 @@ def _tables(
     app: Configured[P], profile: str, overrides: Iterable[str], root: Path
 ) -> tuple[dict[str, Any], Path]:
     profile, *changed = _parts(profile)
-    folder = root / "pipelines" / app.name
+    folder = root / PROFILES / app.name
     path = folder / f"{profile}.toml"
     if not path.exists():
         known = [p.stem for p in folder.glob("*.toml")]

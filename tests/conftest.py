@@ -90,7 +90,7 @@ class Made:
         return done
 
 
-SKELETON = "skeleton"
+SKELETON = "laid_by_make_new"
 """The application that `make new` lays into the project of `made`."""
 
 

@@ -1,10 +1,13 @@
 """Metrics shared by applications, and the interval that stands beside every headline.
 
+Edit distances are counted by jiwer.
+
 Axis letters: N rows, T thresholds.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
+import jiwer
 import numpy as np
 
 from seqapps.app import Columns
@@ -78,3 +81,26 @@ def precision_recall(
     last = np.flatnonzero(np.diff(ranked, append=np.inf))  # of each run of ties
     total = hits[-1] if len(hits) and hits[-1] else np.nan
     return hits[last] / (last + 1), hits[last] / total
+
+
+def error_rates(references: Iterable[str], hypotheses: Iterable[str]) -> dict[str, float]:
+    """Word and character error rates of texts (N,), scalars: edits over the references' length.
+
+    `wer` is the sum of `substitutions`, `deletions` and `insertions`, each per word of all
+    references together; `cer` counts characters, spaces included. "the cat sat" heard as "a cat"
+    has one substitution and one deletion: `wer` 2/3.
+    Without a single word in the references the three parts are nan.
+
+    Raises:
+        ValueError: the two differ in length.
+    """
+    expected, answered = list(references), list(hypotheses)
+    words = jiwer.process_words(expected, answered)
+    count = sum(len(text.split()) for text in expected) or float("nan")
+    return {
+        "wer": words.wer,
+        "substitutions": words.substitutions / count,
+        "deletions": words.deletions / count,
+        "insertions": words.insertions / count,
+        "cer": jiwer.process_characters(expected, answered).cer,
+    }

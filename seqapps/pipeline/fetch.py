@@ -89,7 +89,7 @@ def members(archive: Path, wanted) -> Iterator[tuple[str, bytes]]:
         for entry in bundle:
             name = entry.name.removeprefix("./")
             if entry.isfile() and wanted(name):
-                yield name, bundle.extractfile(entry).read()  # type: ignore[union-attr]
+                yield name, bundle.extractfile(entry).read()  # pyright: ignore[reportOptionalMemberAccess] only folders have no file
 
 
 def _tar(archive: Path) -> tarfile.TarFile:

@@ -215,7 +215,7 @@ def _one_epoch(model: keras.Model, data: _Data[P], epoch: int) -> dict[str, floa
             initial_epoch=epoch,
             epochs=epoch + 1,
             shuffle=False,  # the order is the dataset's
-            verbose=1 if sys.stdout.isatty() else 0,  # type: ignore[arg-type]
+            verbose=1 if sys.stdout.isatty() else 0,  # pyright: ignore[reportArgumentType] stubs want "auto"
         )
     return {name: float(values[-1]) for name, values in history.history.items()}
 

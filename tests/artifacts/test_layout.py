@@ -1,5 +1,7 @@
 """Names that others rely on: users, servers, scripts. A change here breaks them."""
 
+import ast
+
 import pytest
 
 from seqapps.artifacts import layout
@@ -52,7 +54,29 @@ def test_a_file_of_a_version_is_its_own_before_that_beside_model(tmp_path):
     assert layout.beside(folder, "x.json") == folder / layout.EXTRA / "x.json"
 
 
-def test_only_layout_puts_a_stages_folder_together(repository):
+NAMES = {
+    str(name)
+    for key, value in vars(layout).items()
+    if key.isupper() and key != "README"
+    for name in (value if isinstance(value, tuple) else (value,))
+}
+
+
+def written_again(code: str) -> list[str]:
+    """File names of the layout in a module's strings, and its folders behind a slash."""
+    nodes = list(ast.walk(ast.parse(code)))
+    texts = [n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    joined = [n.right for n in nodes if isinstance(n, ast.BinOp) and isinstance(n.op, ast.Div)]
+    folders = [n.value for n in joined if isinstance(n, ast.Constant)]
+    return [name for name in NAMES if name in ([*texts, *folders] if "." in name else folders)]
+
+
+def test_only_layout_writes_the_names_of_files_and_folders(repository):
     for path in (repository / "seqapps").rglob("*.py"):
         if path.name != "layout.py":
-            assert '/ "data"' not in path.read_text(), path
+            assert not written_again(path.read_text()), path
+
+
+@pytest.mark.parametrize("code", ["open('metrics.json')", "root / 'data' / app", "out / 'figures'"])
+def test_a_name_that_is_written_again_is_noticed(code):
+    assert written_again(code)

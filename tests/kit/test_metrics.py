@@ -56,3 +56,20 @@ def test_areas_are_those_of_scikit_learn(rows):
         return
     assert metrics.auroc(bound, chance) == pytest.approx(roc_auc_score(bound, chance))
     assert metrics.auprc(bound, chance) == pytest.approx(average_precision_score(bound, chance))
+
+
+def test_error_rates_count_the_edits_of_all_texts_together():
+    rates = metrics.error_rates(["the cat sat", "go"], ["a cat", "go on"])
+    assert rates == {
+        "wer": 3 / 4, "substitutions": 1 / 4, "deletions": 1 / 4, "insertions": 1 / 4,
+        "cer": pytest.approx((3 + 4 + 3) / (11 + 2)),
+    }  # fmt: skip
+
+
+def test_error_rates_of_texts_that_do_not_pair_are_refused():
+    with pytest.raises(ValueError, match="1 reference and 2 hypothesis"):
+        metrics.error_rates(["a"], ["a", "b"])
+
+
+def test_parts_of_a_rate_are_undefined_without_a_reference():
+    assert np.isnan(metrics.error_rates([""], ["a"])["insertions"])

@@ -3,6 +3,7 @@
 Axis letters: N rows.
 """
 
+import json
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,10 +21,12 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
 
 
 def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
-    """`constant`: the mean train target (N,); `first`: the first number of each run (N,)."""
-    targets = [r["target"] for fold in evaluation.folds for r in evaluation.records("train", fold)]
+    """`constant`: the mean of the fold's train runs (N,); `first`: a run's first number (N,)."""
     first = np.array([steps[0] for steps in evaluation.truth["steps"]])
-    constant = np.full(len(first), np.mean(targets))
+    means = {
+        f: json.loads((evaluation.assets(f) / "mean.json").read_text()) for f in evaluation.folds
+    }
+    constant = np.array([means[fold] for fold in evaluation.truth["fold"]])
     return {"constant": {"mean": constant}, "first": {"mean": first}}
 
 

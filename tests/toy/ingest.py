@@ -2,14 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from tests.toy.params import Params
 
 
-def ingest(params: Params, out: Path) -> dict[str, Any]:
+def ingest(params: Params, out: Path) -> dict[str, int]:
     """Writes `runs.json`, a list of runs, and returns their number."""
     rng = np.random.default_rng(7)
     runs = [

@@ -15,14 +15,14 @@ class Preprocess(config.Table):
     """The folds and the form of a record."""
 
     folds: tuple[str, ...]
-    scale: float = Field(default=1.0, description="factor on every number")
+    scale: float = Field(description="factor on every number")
 
 
 class Train(config.Train):
     """The network and its fitting."""
 
     units: int = Field(ge=1)
-    dropout: float = Field(default=0.1, ge=0, lt=1)
+    dropout: float = Field(ge=0, lt=1)
 
 
 class Params(config.Params):

@@ -1,37 +1,42 @@
 """Predict: a text file with a run of numbers in each line -> a CSV of their means."""
 
+import csv
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from seqapps.app import Record, Skip
+from seqapps.app import Meta, Record, Skip
 from tests.toy.params import Params
 
 
 def requests(
     params: Params, assets: Path, paths: list[Path]
-) -> Iterator[tuple[int, Record] | Skip]:
-    """(line number, `steps` float32 (T,) and `length`) of each line that is not empty."""
+) -> Iterator[tuple[Meta, Record] | Skip]:
+    """File and line, and `steps` float32 (T,) and `length`, of each line that is not empty."""
     del params, assets
     for path in paths:
-        for number, line in enumerate(path.read_text().splitlines()):
+        for number, line in enumerate(path.read_text().splitlines(), start=1):
             run = [float(word) for word in line.split()]
             if not run:
-                yield Skip("empty line", f"{path}:{number + 1}")
+                yield Skip("empty line", f"{path}:{number}")
                 continue
-            yield number, {"steps": np.array(run, np.float32), "length": np.int64(len(run))}
+            request = {"steps": np.array(run, np.float32), "length": np.int64(len(run))}
+            yield {"file": path.name, "line": number}, request
 
 
 def render(
-    params: Params, assets: Path, rows: Iterator[tuple[Any, Record]], out: Path
+    params: Params, assets: Path, rows: Iterator[tuple[Meta, Record]], out: Path
 ) -> list[Path]:
-    """Writes `means.csv`: line number, mean."""
+    """Writes `means.csv`: file, line, mean."""
     del params, assets
-    lines = [f"{number},{float(response['mean'])}" for number, response in rows]
-    (out / "means.csv").write_text("\n".join(lines))
-    return [out / "means.csv"]
+    table = out / "means.csv"
+    with table.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["file", "line", "mean"])
+        for meta, response in rows:
+            writer.writerow([meta["file"], meta["line"], float(response["mean"])])
+    return [table]
 
 
 def example_input(row: Record, out: Path) -> str:

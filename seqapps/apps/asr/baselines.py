@@ -5,12 +5,12 @@ Every rival answers with one text per test clip, an object array (N,).
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import librosa
 import numpy as np
 from pocketsphinx import Decoder
 
+from seqapps.app import Columns, Record
 from seqapps.apps.asr import ingest
 from seqapps.apps.asr.data import audio, normaliser
 from seqapps.kit import progress
@@ -23,19 +23,19 @@ LONGER = 1.5
 POCKETSPHINX_HZ = 16000
 
 
-def empty(truth: dict[str, Any]) -> np.ndarray:
+def empty(truth: Columns) -> np.ndarray:
     """Empty texts (N,): every word is a deletion, WER 1."""
     return _texts(["" for _ in truth["key"]])
 
 
-def most_frequent(train: list[dict[str, Any]], truth: dict[str, Any]) -> np.ndarray:
+def most_frequent(train: list[Record], truth: Columns) -> np.ndarray:
     """The most frequent train sentence (the shorter, if several) for every clip, texts (N,)."""
     counts = Counter(row["text"].decode() for row in train)
     best = min(counts, key=lambda text: (-counts[text], len(text), text))
     return _texts([best for _ in truth["key"]])
 
 
-def nearest_template(train: list[dict[str, Any]], truth: dict[str, Any]) -> np.ndarray:
+def nearest_template(train: list[Record], truth: Columns) -> np.ndarray:
     """Texts (N,) of the nearest train clips by dynamic time warping (Sakoe & Chiba 1978).
 
     On 13 MFCCs every 40 ms, each with mean 0 and deviation 1 over the clip; the path's cost is

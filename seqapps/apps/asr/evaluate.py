@@ -1,8 +1,7 @@
 """Evaluate: word and character error rates, baselines, ablations of the search, speed.
 
 WER = (substitutions + deletions + insertions) / words of the reference, over all clips together;
-CER the same over characters, spaces included. Both texts are normalised (see `text`). Counted by
-jiwer.
+CER the same over characters, spaces included. Both texts are normalised (see `normaliser`).
 """
 
 import multiprocessing
@@ -12,13 +11,12 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jiwer
 import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from seqapps.app import Evaluation
-from seqapps.apps.asr import baselines as rivals
+from seqapps.app import Columns, Evaluation
+from seqapps.apps.asr import baselines as baseline_models
 from seqapps.apps.asr import figures as drawings
 from seqapps.apps.asr.data import audio
 from seqapps.apps.asr.nn import frontend
@@ -37,18 +35,18 @@ class Findings(NamedTuple):
     attention: dict[str, Any] | None = None
 
 
-def score(params: Params, truth: dict[str, Any], response: dict[str, Any]) -> dict[str, float]:
+def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]:
     """`wer`, its three parts, `cer`, and both for each corpus."""
     del params
-    errors = _errors(truth["text"], response["text"])
+    errors = metrics.error_rates(truth["text"], response["text"])
     for corpus in sorted(set(truth["corpus"])):
         rows = np.flatnonzero(truth["corpus"] == corpus)
-        part = _errors(truth["text"][rows], response["text"][rows])
+        part = metrics.error_rates(truth["text"][rows], response["text"][rows])
         errors |= {f"wer.{corpus}": part["wer"], f"cer.{corpus}": part["cer"]}
     return errors
 
 
-def baselines(evaluation: Evaluation[Params]) -> dict[str, dict[str, Any]]:
+def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
     """Answers of the baselines: `empty`, `most_frequent`, `dtw`, `pocketsphinx` if asked for.
 
     The last listens in a process of its own while templates are compared: each keeps one core busy.
@@ -58,18 +56,20 @@ def baselines(evaluation: Evaluation[Params]) -> dict[str, dict[str, Any]]:
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as beside:
         listening = {}
         if evaluation.params.evaluate.pocketsphinx:
-            sphinx_answer = beside.submit(rivals.pocketsphinx, evaluation.raw, truth["key"])
+            sphinx_answer = beside.submit(
+                baseline_models.pocketsphinx, evaluation.raw, truth["key"]
+            )
             listening = {"pocketsphinx": sphinx_answer}
         answers = {
-            "empty": rivals.empty(truth),
-            "most_frequent": rivals.most_frequent(train, truth),
-            "dtw": rivals.nearest_template(train, truth),
+            "empty": baseline_models.empty(truth),
+            "most_frequent": baseline_models.most_frequent(train, truth),
+            "dtw": baseline_models.nearest_template(train, truth),
         }
         answers |= {name: sphinx_answer.result() for name, sphinx_answer in listening.items()}
     return {name: {"text": texts} for name, texts in answers.items()}
 
 
-def controls(evaluation: Evaluation[Params]) -> dict[str, dict[str, Any]]:
+def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:
     """`reversed_audio`: each clip played backwards."""
     turned = np.empty(len(evaluation.truth["key"]), object)
     for row, wav in enumerate(evaluation.truth["wav"]):
@@ -115,7 +115,7 @@ def figures(evaluation: Evaluation[Params], findings: Findings) -> Iterator[tupl
         yield "attention", drawings.attention(**findings.attention)
     yield "confusions", drawings.confusions(truth["text"], response["text"])
     by_speaker = {
-        name: (_errors(truth["text"][rows], response["text"][rows])["wer"], len(rows))
+        name: (metrics.error_rates(truth["text"][rows], response["text"][rows])["wer"], len(rows))
         for name in sorted(set(truth["speaker"]))
         if len(rows := np.flatnonzero(truth["speaker"] == name))
     }
@@ -139,24 +139,12 @@ def samples(evaluation: Evaluation[Params], findings: Findings, out: Path) -> No
     (out / "transcripts.md").write_text("\n".join(lines) + "\n")
 
 
-def _errors(references: np.ndarray, hypotheses: np.ndarray) -> dict[str, float]:
-    words = jiwer.process_words(references.tolist(), hypotheses.tolist())
-    count = sum(len(text.split()) for text in references)
-    return {
-        "wer": words.wer,
-        "substitutions": words.substitutions / count,
-        "deletions": words.deletions / count,
-        "insertions": words.insertions / count,
-        "cer": jiwer.process_characters(references.tolist(), hypotheses.tolist()).cer,
-    }
-
-
-def _errors_of(evaluation: Evaluation[Params], response: dict[str, Any]) -> list[tuple[str, float]]:
-    errors = _errors(evaluation.truth["text"], response["text"])
+def _errors_of(evaluation: Evaluation[Params], response: Columns) -> list[tuple[str, float]]:
+    errors = metrics.error_rates(evaluation.truth["text"], response["text"])
     return [(name, errors[name]) for name in ("wer", "cer")]
 
 
-def _tuned(evaluation: Evaluation[Params], weights: dict[str, float]) -> dict[str, Any]:
+def _tuned(evaluation: Evaluation[Params], weights: dict[str, float]) -> Columns:
     """Answers with other `weights` than those of `[evaluate]`."""
     rows = len(evaluation.truth["key"])
     own = {name: getattr(evaluation.params.evaluate, name) for name in WEIGHTS}
@@ -167,11 +155,11 @@ def _tuned(evaluation: Evaluation[Params], weights: dict[str, float]) -> dict[st
 
 
 def _interval(
-    evaluation: Evaluation[Params], response: dict[str, Any], metric: str
+    evaluation: Evaluation[Params], response: Columns, metric: str
 ) -> tuple[float, float]:
     table = evaluation.params.evaluate
     return metrics.bootstrap(
-        lambda t, r: _errors(t["text"], r["text"])[metric],
+        lambda t, r: metrics.error_rates(t["text"], r["text"])[metric],
         truth={"text": evaluation.truth["text"]},
         response=response,
         samples=table.bootstrap_samples,
@@ -238,11 +226,11 @@ def _spikes(evaluation: Evaluation[Params], row: np.ndarray) -> dict[str, Any]:
 def _by_duration(evaluation: Evaluation[Params]) -> dict[str, tuple[float, int]]:
     truth, response = evaluation.truth, evaluation.response
     edges = (0, 1, 2, 3, 5, 8, np.inf)
-    metrics = {}
+    rates = {}
     for low, high in zip(edges[:-1], edges[1:], strict=True):
         rows = np.flatnonzero((truth["seconds"] >= low) & (truth["seconds"] < high))
         if len(rows):
             name = f"{low}-{high} s" if np.isfinite(high) else f"over {low} s"
-            wer = _errors(truth["text"][rows], response["text"][rows])["wer"]
-            metrics[name] = (wer, len(rows))
-    return metrics
+            wer = metrics.error_rates(truth["text"][rows], response["text"][rows])["wer"]
+            rates[name] = (wer, len(rows))
+    return rates

@@ -13,7 +13,7 @@ from typing import Any
 
 from seqapps.apps.asr.data import corpora, layouts
 from seqapps.apps.asr.params import Ingest, Params
-from seqapps.artifacts import fingerprints
+from seqapps.artifacts import fingerprints, layout
 
 CLIPS, SCRIPTS = "clips.jsonl", "scripts.jsonl"
 
@@ -30,7 +30,7 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
     else:
         counts, origin = _from_user(table, out)
     manifest = {"language": table.language, "origin": origin, "counts": counts}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    (out / layout.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return dict(counts)
 
 

@@ -28,11 +28,11 @@ from seqapps.kit import layers
 NO_LABEL = -1
 
 
-def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, Any], Tensors]:
+def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
     """A function (record, seed int32 (2,)) -> samples float32 (N,), labels, and their counts.
 
     `labels` int64 (U,) number the alphabet's letters; with `phones_weight`, `phones` int64 (P,)
-    their phone_log_probs. In training the tape runs faster or slower and noise is mixed in.
+    their sounds. In training the tape runs faster or slower and noise is mixed in.
     """
     facts = preprocess.facts(assets)
     table, numbers = params.train, _numbers(facts["letters"])
@@ -84,6 +84,18 @@ class Encoded(NamedTuple):
     phone_log_probs: tf.Tensor | None
 
 
+class Hidden(NamedTuple):
+    """Frames after the convolutions and the recurrent stack.
+
+    `encoder_out` float32 (B, S, C), zero after a row's end, `steps` int32 (B,), `phone_log_probs`
+    as in `Encoded`.
+    """
+
+    encoder_out: tf.Tensor
+    steps: tf.Tensor
+    phone_log_probs: tf.Tensor | None
+
+
 class Outputs(NamedTuple):
     """The tensors a loss is made of.
 
@@ -127,9 +139,9 @@ class Recogniser(keras.Model):
         frames = frontend.log_mel(batch["samples"], self.rate_hz, n_mels=self.n_mels)
         frames = frontend.normalised(frames, counts)
         frames = self.masks(frames, counts, training=training)
-        encoder_out, steps, phone_log_probs = self.encoder(frames, counts, training=training)
-        ctc_log_probs = _log_softmax(self.head(encoder_out))
-        return Encoded(ctc_log_probs, steps, encoder_out, phone_log_probs)
+        hidden = self.encoder(frames, counts, training=training)
+        ctc_log_probs = _log_softmax(self.head(hidden.encoder_out))
+        return Encoded(ctc_log_probs, hidden.steps, hidden.encoder_out, hidden.phone_log_probs)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """CTC's loss, a scalar, `phones_weight` of it over phones.
@@ -156,10 +168,10 @@ class Recogniser(keras.Model):
 
 
 class Encoder(keras.layers.Layer):
-    """Convolutions and a recurrent stack: frames (B, T, F) -> (B, S, C), step counts (B,), phones.
+    """Convolutions and a recurrent stack: frames (B, T, F) -> `Hidden`.
 
     With `phones_weight`, the upper half of the stack is conditioned on the phones that the lower
-    half classifies; their log-probabilities are the third output, None otherwise.
+    half classifies.
     """
 
     def __init__(self, table: Train, phone_count: int, **kwargs):
@@ -193,7 +205,7 @@ class Encoder(keras.layers.Layer):
         self.built = True
 
     def call(self, frames, counts, training=False):
-        """Hidden float32 (B, S, U), see the class; zero after a row's end, before each layer.
+        """`Hidden` of frames float32 (B, T, F) and counts (B,); padding is zero in each layer.
 
         Padding is explicit: "same" would begin at another frame with another batch length.
         """
@@ -214,7 +226,7 @@ class Encoder(keras.layers.Layer):
             hidden, phone_log_probs = self.phone_head(hidden)
         if self.upper is not None:
             hidden = self.upper(hidden, mask=mask, training=training)
-        return self.drop(hidden, training=training), steps, phone_log_probs
+        return Hidden(self.drop(hidden, training=training), steps, phone_log_probs)
 
 
 class PhoneHead(keras.layers.Layer):

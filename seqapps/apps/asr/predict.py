@@ -7,11 +7,10 @@ bounded memory; nothing is left out between two cuts.
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from seqapps.app import Skip
+from seqapps.app import Meta, Record, Skip
 from seqapps.apps.asr import preprocess
 from seqapps.apps.asr.data import audio, normaliser
 from seqapps.apps.asr.params import WEIGHTS, Params
@@ -23,13 +22,12 @@ EARLIEST_CUT = 1 / 3
 
 CUE_SECONDS, CUE_CHARACTERS, CUE_PAUSE_SECONDS = 6.0, 80, 1.0
 COLUMNS = ("file", "start_s", "end_s", "text", "score", "confidence")
-Meta = dict[str, Any]
 Cue = tuple[float, float, str]
 
 
 def requests(
     params: Params, assets: Path, paths: list[Path]
-) -> Iterator[tuple[Meta, dict[str, Any]] | Skip]:
+) -> Iterator[tuple[Meta, Record] | Skip]:
     """`(meta, {"wav": bytes})` for each piece of the recordings, in order, or a Skip.
 
     With `predict.hot_words` the request is that of the endpoint `tuned`.
@@ -79,7 +77,7 @@ def segments(
 
 
 def render(
-    params: Params, assets: Path, rows: Iterable[tuple[Meta, dict[str, Any]]], out: Path
+    params: Params, assets: Path, rows: Iterable[tuple[Meta, Record]], out: Path
 ) -> list[Path]:
     """Writes `transcripts.tsv` and a subtitle file per recording; returns the files written.
 
@@ -111,7 +109,7 @@ def render(
     return written
 
 
-def example_input(row: dict[str, Any], out: Path) -> Path:
+def example_input(row: Record, out: Path) -> Path:
     """The recording of a request, as `example.wav` in `out`."""
     path = out / "example.wav"
     path.write_bytes(row["wav"])
@@ -161,7 +159,7 @@ class Subtitles:
         return f"{clock}{self._point}{rest:03d}"
 
 
-def _hot(params: Params, language: str) -> dict[str, Any]:
+def _hot(params: Params, language: str) -> Record:
     if not params.predict.hot_words:
         return {}
     words = normaliser.normalise(params.predict.hot_words.replace(",", " "), language)
@@ -199,13 +197,13 @@ def _quietest(samples: np.ndarray, rate_hz: int) -> int:
     return (first + int(np.argmin(level[first:])) + width // 2) * frame
 
 
-def _timed(meta: Meta, answer: dict[str, Any]) -> Iterator[tuple[str, float, float]]:
+def _timed(meta: Meta, answer: Record) -> Iterator[tuple[str, float, float]]:
     for word, start, end in zip(answer["words"], answer["start_s"], answer["end_s"], strict=True):
         if word:
             yield word.decode(), meta["start_s"] + float(start), meta["start_s"] + float(end)
 
 
-def _cells(meta: Meta, answer: dict[str, Any]) -> list[str]:
+def _cells(meta: Meta, answer: Record) -> list[str]:
     confidences = (
         f"{c:.2f}" for w, c in zip(answer["words"], answer["confidence"], strict=True) if w
     )

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from seqapps.app import Item, Skip, Split
+from seqapps.app import Item, Record, Skip, Split
 from seqapps.apps.asr import ingest
 from seqapps.apps.asr.data import audio, normaliser, phones
 from seqapps.apps.asr.decode import language_model, word_model
 from seqapps.apps.asr.params import Params, Preprocess
+from seqapps.artifacts import layout
 from seqapps.config import UserError
 from seqapps.kit import ngrams
 
@@ -94,7 +95,7 @@ def assets(params: Params, items: Iterable[Item], out: Path) -> None:
     phones.save(spellable, facts["language"], out)
 
 
-def example(params: Params, assets: Path, item: Item) -> dict[str, Any] | Skip:
+def example(params: Params, assets: Path, item: Item) -> Record | Skip:
     """One record: the wave as a mono 16-bit WAV at `sample_rate_hz`, its text, speaker, corpus."""
     del assets
     path, transcript, speaker, corpus = item.where
@@ -264,7 +265,7 @@ def _refusal(samples: np.ndarray, rate_hz: int, transcript: str, table: Preproce
 
 
 def _language(raw: Path) -> str:
-    return json.loads((raw / "manifest.json").read_text())["language"]
+    return json.loads((raw / layout.MANIFEST).read_text())["language"]
 
 
 def _number(name: str) -> int:

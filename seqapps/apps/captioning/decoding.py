@@ -5,10 +5,12 @@ The probabilities of several networks are averaged at each step (an ensemble).
 Axis letters: B batch, K beams, L longest sentence, N cells, V words.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from seqapps.app import Tensors
+from seqapps.apps.captioning.model import Network
 from seqapps.kit.text import END, PAD, START, UNKNOWN
 
 BEAMS = 3
@@ -18,12 +20,33 @@ LENGTH_POWER = 1.4
 NEVER = -1e9
 
 
-def decode(networks: list[Any], batch: dict[str, Any], *, longest: int, beams: int) -> Any:
-    """The best sentence found for each picture of a batch.
+class Sentences(NamedTuple):
+    """A sentence for each picture.
 
-    `beams` = 1 is greedy. Returns words int64 (B, L) with padding after the end, the
-    log-probability float32 (B,) of the sentence with its end, and the attention float32 (B, L, N)
-    at each word, zero at padding.
+    `words` int64 (B, L) with padding after the end, `log_probability` float32 (B,) of the sentence
+    with its end, `attention` float32 (B, L, N) at each word, zero at padding.
+    """
+
+    words: tf.Tensor
+    log_probability: tf.Tensor
+    attention: tf.Tensor
+
+
+class Word(NamedTuple):
+    """One step of the networks together: the next word's distribution.
+
+    `log_probs` float32 (B * K, V), `attention` float32 (B * K, N), `states` of each network.
+    """
+
+    log_probs: tf.Tensor
+    attention: tf.Tensor
+    states: tuple[Any, ...]
+
+
+def decode(networks: list[Network], batch: Tensors, *, longest: int, beams: int) -> Sentences:
+    """The likeliest `Sentences` for a batch of pictures, `view` (B, ...) or `cells` (B, N, C).
+
+    `beams` = 1 is greedy.
     """
     encoded = [net.encode(batch) for net in networks]
     size = tf.shape(encoded[0][1])[0]
@@ -43,15 +66,15 @@ def decode(networks: list[Any], batch: dict[str, Any], *, longest: int, beams: i
     }
 
     def step(now: dict[str, Any]) -> tuple[dict[str, Any]]:
-        log_probs, maps, inner = _ensemble(networks, encoded, now)
-        scores, parent, word = _best(now, log_probs, size, beams)
+        word = _ensemble(networks, encoded, now)
+        scores, parent, number = _best(now, word.log_probs, size, beams)
         kept = {name: tf.gather(now[name], parent) for name in ("words", "maps", "length", "open")}
         counts = tf.cast(kept["open"], tf.float32)
-        emitted = tf.where(kept["open"], word, tf.constant(PAD, tf.int64))
+        emitted = tf.where(kept["open"], number, tf.constant(PAD, tf.int64))
         at = tf.one_hot(now["step"], longest)
-        shown = kept["open"] & (word != END)
+        shown = kept["open"] & (number != END)
         place = tf.cast(at, tf.int64)[None] * tf.cast(shown, tf.int64)[:, None]
-        maps = tf.gather(maps, parent) * tf.cast(shown, tf.float32)[:, None]
+        maps = tf.gather(word.attention, parent) * tf.cast(shown, tf.float32)[:, None]
         return (
             {
                 "step": now["step"] + 1,
@@ -61,7 +84,7 @@ def decode(networks: list[Any], batch: dict[str, Any], *, longest: int, beams: i
                 "length": kept["length"] + counts,
                 "maps": kept["maps"] + at[None, :, None] * maps[:, None],
                 "open": shown,
-                "networks": tf.nest.map_structure(lambda part: tf.gather(part, parent), inner),
+                "networks": tf.nest.map_structure(lambda s: tf.gather(s, parent), word.states),
             },
         )
 
@@ -73,15 +96,14 @@ def decode(networks: list[Any], batch: dict[str, Any], *, longest: int, beams: i
 
 
 def _ensemble(networks, encoded, now):
-    """The log of the mean probabilities (rows, V), the mean attention, each network's state."""
-    log_probs, maps, inner = [], [], []
+    """The `Word` after the last ones: the mean of the networks' probabilities and attention."""
+    steps = []
     for net, (cells, summary), state in zip(networks, encoded, now["networks"], strict=True):
-        logits, weights, state = net.step(now["previous"], state, cells, summary)
-        log_probs.append(tf.nn.log_softmax(logits))
-        maps.append(weights)
-        inner.append(state)
-    mean = tf.reduce_logsumexp(tf.stack(log_probs), axis=0) - tf.math.log(float(len(networks)))
-    return mean, tf.reduce_mean(tf.stack(maps), axis=0), tuple(inner)
+        steps.append(net.step(now["previous"], state, cells, summary))
+    log_probs = tf.stack([tf.nn.log_softmax(step.logits) for step in steps])
+    mean = tf.reduce_logsumexp(log_probs, axis=0) - tf.math.log(float(len(networks)))
+    attention = tf.reduce_mean(tf.stack([step.attention for step in steps]), axis=0)
+    return Word(mean, attention, tuple(step.states for step in steps))
 
 
 def _best(now, log_probs, size, beams):
@@ -109,4 +131,4 @@ def _best(now, log_probs, size, beams):
 def _chosen(last, size, beams):
     """The first beam of each picture: top_k left them in order."""
     first = tf.range(size) * beams
-    return tuple(tf.gather(last[name], first) for name in ("words", "score", "maps"))
+    return Sentences(*(tf.gather(last[name], first) for name in ("words", "score", "maps")))

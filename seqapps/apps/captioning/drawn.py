@@ -75,7 +75,7 @@ def flag(kind: str, colours: tuple[str, ...]) -> Flag:
 def right(caption: str, kind: str, *, colours: tuple[str, ...]) -> bool:
     """True if a caption names the layout and exactly the colours, in order of first mention.
 
-    >>> right("red with a white cross that extends to the edges", "cross", ("red", "white"))
+    >>> right("red with a white cross that extends to the edges", "cross", colours=("red", "white"))
     True
     """
     words = caption.split()

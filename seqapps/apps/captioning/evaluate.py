@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from seqapps.app import Columns, Evaluation
-from seqapps.apps.captioning import baselines as rivals
+from seqapps.apps.captioning import baselines as baseline_models
 from seqapps.apps.captioning import drawn
 from seqapps.apps.captioning import figures as drawings
 from seqapps.apps.captioning import metrics as scores
@@ -58,7 +58,7 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
 
 def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
     """Captions (N,) of `baselines.responses`, and of the image-blind network if it was trained."""
-    answers, networks = rivals.responses(evaluation), by_network(evaluation)
+    answers, networks = baseline_models.responses(evaluation), by_network(evaluation)
     return answers | ({"image_blind": networks["blind"]} if "blind" in networks else {})
 
 

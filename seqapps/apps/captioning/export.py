@@ -3,21 +3,22 @@
 Axis letters: B batch, L longest sentence, H rows of the grid, W columns.
 """
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import tensorflow as tf
 
+from seqapps.app import Endpoints, Tensors
 from seqapps.apps.captioning import decoding, encoders, fitted
-from seqapps.apps.captioning.model import smoothed
+from seqapps.apps.captioning.model import Network, smoothed
 from seqapps.apps.captioning.params import Params
 from seqapps.kit.text import PAD
 
 BEAMS = {"greedy": 1, "beam3": decoding.BEAMS}
 
 
-def endpoints(params: Params, model: keras.Model, assets: Path) -> dict[str, Any]:
+def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     """`serving_default`, `greedy` and `beam3`; for evaluate also `compared` and `forced`.
 
     Each captioning endpoint takes `image` string (B,), encoded bytes of any size, and gives
@@ -31,18 +32,18 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> dict[str, Any
     longest = model.known["max_words"]
     shipped = model.networks[: params.train.ensemble_size]
 
-    def sentences(networks: list[Any], batch: dict[str, Any], beams: int) -> dict[str, tf.Tensor]:
-        numbers, score, maps = decoding.decode(networks, batch, longest=longest, beams=beams)
-        words = tf.gather(vocabulary, numbers)
+    def sentences(networks: list[Network], batch: Tensors, beams: int) -> Tensors:
+        found = decoding.decode(networks, batch, longest=longest, beams=beams)
+        words = tf.gather(vocabulary, found.words)
         joined = tf.strings.strip(tf.strings.reduce_join(words, axis=1, separator=" "))
         return {
             "caption": joined,
-            "log_probability": score,
+            "log_probability": found.log_probability,
             "words": words,
-            "attention": tf.reshape(maps, [-1, longest, height, width]),
+            "attention": tf.reshape(found.attention, [-1, longest, height, width]),
         }
 
-    def endpoint(beams: int) -> Any:
+    def endpoint(beams: int) -> Callable[[tf.Tensor], Tensors]:
         return lambda image: sentences(shipped, model.network_inputs(image), beams)
 
     def compared(image):
@@ -55,8 +56,8 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> dict[str, Any
         """Cross-entropy of the true words after true words, hits and words of the first caption."""
         first = words[:, 0]
         batch = model.network_inputs(image)
-        odds = [net(batch, first[:, :-1]) for net in shipped]
-        mean = tf.reduce_logsumexp(tf.nn.log_softmax(tf.stack(odds)), axis=0)
+        logits = [net(batch, first[:, :-1]) for net in shipped]
+        mean = tf.reduce_logsumexp(tf.nn.log_softmax(tf.stack(logits)), axis=0)
         wanted, counted = first[:, 1:], tf.cast(first[:, 1:] != PAD, tf.float32)
         losses = smoothed(wanted, mean[:, None], smoothing=0.0)[:, 0]
         hits = tf.cast(tf.argmax(mean, axis=-1) == wanted, tf.float32)

@@ -22,6 +22,7 @@ import numpy as np
 from seqapps.apps.captioning import folders, images
 from seqapps.apps.captioning.folders import Entry
 from seqapps.apps.captioning.params import Ingest, Params
+from seqapps.artifacts import layout
 from seqapps.config import UserError
 from seqapps.pipeline import fetch
 
@@ -254,4 +255,4 @@ def _write_manifest(out: Path, table: Ingest, origins: list[Package], counts: Co
     where: Iterator[dict[str, Any]] = (package._asdict() for package in origins)
     own = {"folder": str(table.folder), "licence": "not stated: the user's own files"}
     manifest = {"sources": list(where) or [own], "counts": counts}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    (out / layout.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")

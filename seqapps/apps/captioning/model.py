@@ -8,7 +8,7 @@ Axis letters: B batch, H rows of pixels, W columns, N cells, C channels, T steps
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ from seqapps.kit.attention import Attention
 from seqapps.kit.text import PAD
 
 
-def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, Any], Tensors]:
+def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
     """A function (record, seed) -> `words` (T + 1,), and `view` (H, W, 3) in [0, 1] or `cells`.
 
     In training the view is augmented and one of the references drawn; else the first is taken.
@@ -32,7 +32,7 @@ def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, Any
     size = [known["image_height"], known["image_width"], 3]
     steps = known["max_words"] + 2
 
-    def one(record: Tensors, seed: Any) -> Tensors:
+    def one(record: Tensors, seed: tf.Tensor) -> Tensors:
         rows = record["words"]
         count = tf.shape(rows)[0]
         drawn = tf.random.stateless_uniform([], seed, 0, count, tf.int32) if training else 0
@@ -69,7 +69,7 @@ def build(params: Params, assets: Path) -> keras.Model:
 
 
 class Captioner(keras.Model):
-    """The networks side by side; call it for training, `describe` and `step` for decoding."""
+    """The networks side by side; call it for training; `decoding` asks each."""
 
     def __init__(self, table: Train, known: dict[str, Any], vocabulary: int):
         super().__init__()
@@ -155,6 +155,27 @@ def smoothed(wanted: tf.Tensor, logits: tf.Tensor, *, smoothing: float) -> tf.Te
     return -(1.0 - smoothing) * of_label - smoothing * tf.reduce_mean(log_probs, axis=-1)
 
 
+class Encoded(NamedTuple):
+    """A batch of pictures as the decoder reads them at each step.
+
+    `cells` float32 (B, N, U), `summary` float32 (B, U) of the whole picture.
+    """
+
+    cells: tf.Tensor
+    summary: tf.Tensor
+
+
+class Step(NamedTuple):
+    """One step of one network.
+
+    `logits` float32 (B, V) of the next word, `attention` float32 (B, N), `states` (B, U) each.
+    """
+
+    logits: tf.Tensor
+    attention: tf.Tensor
+    states: list[tf.Tensor]
+
+
 class Network(keras.layers.Layer):
     """Encoder, recurrent decoder, attention: one captioner.
 
@@ -190,11 +211,12 @@ class Network(keras.layers.Layer):
         return self._words(hidden, cells, training)[0]
 
     def encode(self, batch, training=False):
-        """The cells (B, N, U), and their summary (B, U), which the decoder reads at each step."""
+        """The picture (`Encoded`)."""
         if self.kind == "blind":
             count = tf.shape(next(iter(batch.values())))[0]
             rows, columns = self.shape
-            return tf.zeros([count, rows * columns, self.units]), tf.zeros([count, self.units])
+            cells = tf.zeros([count, rows * columns, self.units])
+            return Encoded(cells, tf.zeros([count, self.units]))
         if self.encoder is None:
             cells = self.reduce(batch["cells"])
             whole = [tf.reduce_mean(cells, axis=1)]
@@ -204,16 +226,16 @@ class Network(keras.layers.Layer):
             whole = [tf.reduce_mean(cells, axis=1), tf.reduce_max(cells, axis=1), layout]
         cells = self.cell_drop(cells, training=training)
         summary = self.summarize(self.drop(tf.concat(whole, axis=-1), training=training))
-        return cells, summary
+        return Encoded(cells, summary)
 
     def step(self, words, states, cells, summary):
-        """One step of decoding: logits (B, V), weights (B, N), states.
+        """One step of decoding (`Step`).
 
         `words` int64 (B,) are the last ones; `states` begin as `begin(B)`.
         """
         hidden, states = self.stack.carry(self._inputs(words[:, None], summary), states)
         logits, weights = self._words(hidden, cells, False)
-        return logits[:, 0], weights[:, 0], states
+        return Step(logits[:, 0], weights[:, 0], states)
 
     def begin(self, size):
         """The states (B, U) before the first word."""

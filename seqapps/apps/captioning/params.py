@@ -53,7 +53,7 @@ class Preprocess(config.Table):
     turn_bands: bool = Field(
         False, description="bands train a second time with rows and columns swapped, words too"
     )
-    encoder: Literal[ENCODERS] = "small"  # type: ignore[valid-type]
+    encoder: Literal[ENCODERS] = "small"  # pyright: ignore[reportInvalidTypeForm] a tuple made once
     weights: str = Field("none", description="of keras.applications: imagenet, a path, none")
     image_height: int = Field(64, ge=32)
     image_width: int = Field(96, ge=32)
@@ -87,7 +87,7 @@ class Train(config.Train):
     ensemble_size: int = Field(
         1, ge=1, description="networks of the shipped kind, their probabilities averaged"
     )
-    cell: Literal["rnn", "gru", "lstm", "sru", "jordan"] = "gru"
+    cell: Literal["jordan", config.Recurrent] = "gru"
     units: int = Field(128, ge=1)
     embedding_dim: int = Field(64, ge=1)
     dropout: float = Field(0.3, ge=0, lt=1)

@@ -5,21 +5,18 @@ import io
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from seqapps.app import Skip
+from seqapps.app import Meta, Record, Skip
 from seqapps.apps.captioning import images
 from seqapps.apps.captioning.params import Params
 from seqapps.apps.captioning.sheet import Sheet, text
 
-Meta = dict[str, Any]
-
 
 def requests(
     params: Params, assets: Path, paths: list[Path]
-) -> Iterator[tuple[Meta, dict[str, bytes]] | Skip]:
+) -> Iterator[tuple[Meta, Record] | Skip]:
     """`(meta, {"image": bytes})` for each picture of the files and folders, or a Skip.
 
     Whatever Pillow reads is taken; what TensorFlow cannot decode upright (WebP, TIFF, a turned or
@@ -36,7 +33,7 @@ def requests(
 
 
 def render(
-    params: Params, assets: Path, rows: Iterable[tuple[Meta, dict[str, Any]]], out: Path
+    params: Params, assets: Path, rows: Iterable[tuple[Meta, Record]], out: Path
 ) -> list[Path]:
     """Writes `captions.csv` and `captions.html` as the answers come."""
     del params, assets
@@ -51,7 +48,7 @@ def render(
     return [table, page]
 
 
-def example_input(row: dict[str, Any], out: Path) -> Path:
+def example_input(row: Record, out: Path) -> Path:
     """The picture of a request, as a file in `out` named after its format."""
     with Image.open(io.BytesIO(row["image"])) as picture:
         path = out / f"example.{(picture.format or 'png').lower()}"

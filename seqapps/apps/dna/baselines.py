@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
 from sklearn.svm import LinearSVC
 
 from seqapps.app import Columns, Evaluation
 from seqapps.apps.dna import motifs, preprocess, sequences
 from seqapps.apps.dna.model import CODES, UNKNOWN_BASE
 from seqapps.apps.dna.params import Params
+from seqapps.kit import metrics
 
 TRAIN_ROWS = 100_000
 """The rivals learn from at most this many rows, so that memory does not grow with the data."""
@@ -148,7 +148,7 @@ def best_matrices(evaluation: Evaluation[Params], train: Columns, test: np.ndarr
     for factor in range(train["labels"].shape[1]):
         bases, bound = _some_own(train, factor, count=MATRIX_ROWS)
         hits = motifs.best_hits(one_hot(bases), matrices)
-        best = int(np.argmax(np.array([roc_auc_score(bound, column) for column in hits.T])))
+        best = int(np.argmax(np.array([metrics.auroc(bound, column) for column in hits.T])))
         fit = LogisticRegression().fit(hits[:, [best]], bound)
         asked = motifs.best_hits(one_hot(test), [matrices[best]])
         answers.append(fit.predict_proba(asked)[:, 1])

@@ -13,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from seqapps.app import Columns, Evaluation
-from seqapps.apps.dna import baselines as rivals
+from seqapps.apps.dna import baselines as baseline_models
 from seqapps.apps.dna import figures as drawings
 from seqapps.apps.dna import motifs, preprocess
 from seqapps.apps.dna.motifs import Finding
@@ -71,7 +71,7 @@ def over_all(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
 
 def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
     """Probabilities (N, F) of each baseline, see `baselines.answers`."""
-    return rivals.answers(evaluation)
+    return baseline_models.answers(evaluation)
 
 
 def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:
@@ -146,4 +146,6 @@ def _mutated(
     rows = rows[best[: evaluation.params.evaluate.motif_sites]]
     texts = truth["sequence"][rows]
     effect = evaluation.call(fold, "mutagenesis", {"sequence": texts})["effect"]
-    return rivals.one_hot(rivals.codes(texts, effect.shape[1])), effect[..., factor]
+    return baseline_models.one_hot(baseline_models.codes(texts, effect.shape[1])), effect[
+        ..., factor
+    ]

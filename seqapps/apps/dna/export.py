@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from seqapps.app import Endpoints
 from seqapps.apps.dna import preprocess
 from seqapps.apps.dna.model import UNKNOWN_BASE, encode
 from seqapps.apps.dna.params import Params
@@ -24,10 +25,8 @@ not grow with the request."""
 Logits = Callable[[tf.Tensor], tf.Tensor]
 """int32 (N, W) -> float32 (N, F)."""
 
-Endpoint = tuple[Callable[..., dict[str, tf.Tensor]], list[tf.TensorSpec]]
 
-
-def endpoints(params: Params, model: keras.Model, assets: Path) -> dict[str, Endpoint]:
+def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     """`serving_default` and `mutagenesis`, each with its signature.
 
     Both take `sequence`, strings (B,) of any lengths not below the window, in upper or lower case;

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from seqapps.app import Skip
 from seqapps.apps.dna import genome, jaspar, sequences
 from seqapps.apps.dna.params import Ingest, Params
-from seqapps.artifacts import fingerprints
+from seqapps.artifacts import fingerprints, layout
 from seqapps.config import UserError
 from seqapps.pipeline import fetch
 
@@ -108,7 +108,7 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
         count = listing.counts[f"skipped: {reason}"]
         print(f"ingest: {count} left out: {reason} ({', '.join(examples[:3])} ...)")
     _write_json(out / "factors.json", listing.factors)
-    _write_json(out / "manifest.json", {"files": listing.entries, "left_out": listing.left_out})
+    _write_json(out / layout.MANIFEST, {"files": listing.entries, "left_out": listing.left_out})
     return dict(listing.counts)
 
 

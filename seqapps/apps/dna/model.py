@@ -10,7 +10,6 @@ Bases are int32: A 0, C 1, G 2, T 3, N 4.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -60,7 +59,7 @@ def kmer_rows(bases: tf.Tensor, k: int, *, stride: int) -> tf.Tensor:
     return tf.where(unknown, 0, 1 + number)
 
 
-def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, Any], Tensors]:
+def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
     """A function (record, seed int32 (2,)) -> bases int32 (W,), labels float32 (F,), factor.
 
     In training the window starts anywhere in the record and, if `reverse_complement`, half of the

@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from seqapps.app import Skip
+from seqapps.app import Meta, Record, Skip
 from seqapps.apps.dna import genome, preprocess, sequences, variants
 from seqapps.apps.dna.params import Params
 from seqapps.config import UserError
@@ -25,8 +25,7 @@ LOGIT_LIMIT = 1e-6
 """Probabilities are kept this far from 0 and 1: float32 has no finite logit much closer."""
 
 FASTA_SUFFIXES = (".fa", ".fasta", ".fna", ".fas")
-Meta = dict[str, Any]
-Request = tuple[Meta, dict[str, str]] | Skip
+Request = tuple[Meta, Record] | Skip
 
 
 def requests(params: Params, assets: Path, paths: list[Path]) -> Iterator[Request]:
@@ -50,7 +49,7 @@ def requests(params: Params, assets: Path, paths: list[Path]) -> Iterator[Reques
 
 
 def render(
-    params: Params, assets: Path, rows: Iterable[tuple[Meta, dict[str, Any]]], out: Path
+    params: Params, assets: Path, rows: Iterable[tuple[Meta, Record]], out: Path
 ) -> list[Path]:
     """Writes the answers into `out` as they come and returns the files written.
 
@@ -82,7 +81,7 @@ def render(
     return tables.written
 
 
-def example_input(row: dict[str, Any], out: Path) -> str:
+def example_input(row: Record, out: Path) -> str:
     """The sequence of a request, as FASTA."""
     del out
     return f">example\n{row['sequence']}\n"

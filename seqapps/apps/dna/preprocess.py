@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from seqapps.app import Item, Skip
+from seqapps.app import Item, Record, Skip
 from seqapps.apps.dna import sequences, sites
 from seqapps.apps.dna.params import Params, Preprocess
 from seqapps.apps.dna.sites import Site
@@ -77,7 +77,7 @@ def assets(params: Params, items: Iterable[Item], out: Path) -> None:
     np.save(out / "embedding.npy", _embedding(table, [sequence for _, sequence in chosen]))
 
 
-def example(params: Params, assets: Path, item: Item) -> dict[str, Any] | Skip:
+def example(params: Params, assets: Path, item: Item) -> Record | Skip:
     """One record: `sequence` (ACGTN), `labels` float32 (F,) with -1 = unknown, `kind`, `factor`.
 
     A site is 1 for its factor and, for the others, 0 or -1 as `other_peaks` says; a shuffle is 0

@@ -186,7 +186,7 @@ def _last_exits(followers: dict[str, list[str]], root: str, rng: random.Random) 
 def _open(path: Path) -> TextIO:
     # Latin-1 reads any byte, so that a binary file is refused by its letters and not by a codec.
     if is_gzip(path):
-        return gzip.open(path, "rt", encoding="latin-1")  # type: ignore[return-value]
+        return gzip.open(path, "rt", encoding="latin-1")  # pyright: ignore[reportReturnType] "rt" gives text
     return path.open(encoding="latin-1")
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from seqapps.app import Columns, Evaluation
-from seqapps.apps.finance import baselines as rivals
+from seqapps.apps.finance import baselines as baseline_models
 from seqapps.apps.finance import figures as drawings
 from seqapps.apps.finance import indicators, leak, metrics, paper, strategy
 from seqapps.apps.finance.figures import Findings
@@ -48,7 +48,7 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
 
 def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
     """Answers (N, ...) of `baselines.RULES`: a price rule and a variance rule in each row."""
-    return rivals.responses(evaluation)
+    return baseline_models.responses(evaluation)
 
 
 def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:

@@ -7,12 +7,12 @@ Axis letters: B batch, W days of a window, M networks, N validation examples, Q 
 """
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from seqapps.app import Endpoints
 from seqapps.apps.finance import APP, preprocess
 from seqapps.apps.finance.metrics import LEVELS
 from seqapps.apps.finance.model import MEDIAN
@@ -25,7 +25,7 @@ INTERVALS = ((1, 3), (0, 4))
 """Places of the quantiles that bound the 80 and the 95 % interval."""
 
 
-def endpoints(params: Params, model: keras.Model, assets: Path) -> dict[str, Any]:
+def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     """`serving_default`, and for evaluate `compared`: all networks side by side.
 
     `serving_default` takes `window` float32 (B, W, 5) and gives `close_quantiles` float64 (B, Q) in

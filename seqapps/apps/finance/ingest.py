@@ -15,7 +15,7 @@ from typing import Any
 
 from seqapps.apps.finance import prices
 from seqapps.apps.finance.params import Ingest, Params
-from seqapps.artifacts import fingerprints
+from seqapps.artifacts import fingerprints, layout
 from seqapps.config import UserError
 from seqapps.pipeline import fetch
 
@@ -65,7 +65,7 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
         manifest.append(
             {"symbol": symbol, "sha256": fingerprints.digest(path), **origin, "notes": notes}
         )
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    (out / layout.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     for name, count in counts.items():
         print(f"ingest: {name}: {count}")
     return dict(counts)

@@ -10,7 +10,6 @@ Q quantiles.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
@@ -29,7 +28,7 @@ LOG_RATIO_LIMIT = 8.0
 MEDIAN = LEVELS.index(0.5)
 
 
-def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, Any], Tensors]:
+def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
     """A function (record, seed) -> window (W, 5), next (5,), weight (T,) [and leaky (W, 5)].
 
     `weight` says which steps' forecasts count: all of them in training if `loss_steps` is "all",
@@ -41,7 +40,7 @@ def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, Any
     last[-1] = 1.0
     weight = np.ones_like(last) if training and params.train.loss_steps == "all" else last
 
-    def one(record: Tensors, seed: Any) -> Tensors:
+    def one(record: Tensors, seed: tf.Tensor) -> Tensors:
         del seed
         fed = {
             "window": tf.ensure_shape(record["window"], [days, 5]),

@@ -2,7 +2,7 @@
 
 import csv
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from seqapps.app import Skip
+from seqapps.app import Meta, Record, Skip
 from seqapps.apps.finance import preprocess, prices
 from seqapps.apps.finance.metrics import LEVELS
 from seqapps.apps.finance.params import Params
@@ -31,7 +31,7 @@ COLUMNS = [
 
 def requests(
     params: Params, assets: Path, paths: list[Path]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]] | Skip]:
+) -> Iterator[tuple[Meta, Record] | Skip]:
     """The windows that end on each of the last `days` days of each CSV; the file names the symbol.
 
     Raises:
@@ -51,7 +51,9 @@ def requests(
         yield from _windows(symbol, table, needed=needed, count=params.predict.days)
 
 
-def render(params: Params, assets: Path, rows: Any, out: Path) -> list[Path]:
+def render(
+    params: Params, assets: Path, rows: Iterable[tuple[Meta, Record]], out: Path
+) -> list[Path]:
     """Writes `forecasts.csv` (a row per symbol and day) and `<symbol>.png`."""
     del params, assets
     written = [out / "forecasts.csv"]
@@ -67,7 +69,7 @@ def render(params: Params, assets: Path, rows: Any, out: Path) -> list[Path]:
     return written
 
 
-def example_input(row: dict[str, Any], out: Path) -> Path:
+def example_input(row: Record, out: Path) -> Path:
     """The prices of a request, as `example.csv` in `out`.
 
     A request holds no dates; the file counts working days from the first of 2001.
@@ -79,7 +81,7 @@ def example_input(row: dict[str, Any], out: Path) -> Path:
     return path
 
 
-def fan(symbol: str, answers: list[tuple[dict[str, Any], dict[str, Any]]]) -> Figure:
+def fan(symbol: str, answers: list[tuple[Meta, Record]]) -> Figure:
     """The last closes, and the quantiles of the next after each day asked for."""
     meta = answers[-1][0]
     closes, days = meta["closes"], pd.DatetimeIndex(meta["days"])
@@ -114,7 +116,9 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _windows(symbol: str, table: pd.DataFrame, *, needed: int, count: int) -> Iterator[Any]:
+def _windows(
+    symbol: str, table: pd.DataFrame, *, needed: int, count: int
+) -> Iterator[tuple[Meta, Record]]:
     rows = table[prices.OHLCV].to_numpy(np.float32)
     for end in range(max(needed, len(table) - count + 1), len(table) + 1):
         tail = table.iloc[-max(SHOWN_DAYS, count) :]
@@ -128,7 +132,7 @@ def _windows(symbol: str, table: pd.DataFrame, *, needed: int, count: int) -> It
         yield meta, {"window": rows[end - needed : end]}
 
 
-def _row(meta: dict[str, Any], response: dict[str, Any]) -> list[Any]:
+def _row(meta: Meta, response: Record) -> list[str | float]:
     closes = [f"{value:.6g}" for value in response["close_quantiles"]]
     volatility = 100 * float(np.sqrt(response["variance"]))
     return [

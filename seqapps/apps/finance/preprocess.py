@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from seqapps.app import Item, Skip
+from seqapps.app import Item, Record, Skip
 from seqapps.apps.finance import prices, protocol, statistics, wavelet
 from seqapps.apps.finance.indicators import WARMUP_DAYS
 from seqapps.apps.finance.params import Params, Preprocess
@@ -60,7 +60,7 @@ def assets(params: Params, items: Iterable[Item], out: Path) -> None:
     (out / "facts.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
-def example(params: Params, assets: Path, item: Item) -> dict[str, Any] | Skip:
+def example(params: Params, assets: Path, item: Item) -> Record | Skip:
     """The window that ends on a day, and the row after it."""
     del assets
     path, day = item.where

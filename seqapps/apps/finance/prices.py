@@ -103,7 +103,7 @@ def parse(text: str, name: str, *, date_order: str = "auto") -> tuple[pd.DataFra
 
 def load(path: Path) -> pd.DataFrame:
     """The table that `save` wrote."""
-    table = pd.read_csv(path, float_precision="round_trip")  # type: ignore[call-overload]
+    table = pd.read_csv(path, float_precision="round_trip")  # pyright: ignore[reportArgumentType] stubs lack it
     return table.set_index(pd.DatetimeIndex(table.pop("date"), name="date"))
 
 
@@ -118,7 +118,7 @@ def _cells(text: str, name: str) -> pd.DataFrame:
             io.StringIO(text),
             dtype=str,
             keep_default_na=False,
-            sep=None,  # type: ignore[arg-type]
+            sep=None,  # pyright: ignore[reportArgumentType] stubs take no None
             engine="python",
             skipinitialspace=True,
         )

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from seqapps.app import Columns, Evaluation
-from seqapps.apps.jazz import baselines as rivals
+from seqapps.apps.jazz import baselines as baseline_models
 from seqapps.apps.jazz import figures as drawings
 from seqapps.apps.jazz import performance
 from seqapps.apps.jazz import samples as improvised
@@ -47,7 +47,7 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
 
 def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
     """Answers (N, ...) of uniform, n-grams, adaptive n-grams, the last bar, deepjazz."""
-    return rivals.responses(evaluation)
+    return baseline_models.responses(evaluation)
 
 
 def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:

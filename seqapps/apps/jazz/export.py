@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqapps.app import Endpoints
 from seqapps.apps.jazz import frontend, playing
 from seqapps.apps.jazz.frontend import LONGEST, PITCHES
 from seqapps.apps.jazz.params import Params
@@ -36,7 +37,7 @@ WISHES = (
 )
 
 
-def endpoints(params: Params, model: keras.Model, assets: Path) -> dict[str, Any]:
+def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     """`score` and `serving_default`; both take a chart, see the features of the application.
 
     `score` takes a line, `pitch` and `duration` (B, T), and gives, per note, `log_probability`

@@ -18,7 +18,7 @@ from seqapps.app import Skip
 from seqapps.apps.jazz import scores, tunes
 from seqapps.apps.jazz.params import Params
 from seqapps.apps.jazz.scores import Score
-from seqapps.artifacts import fingerprints
+from seqapps.artifacts import fingerprints, layout
 from seqapps.config import UserError
 from seqapps.pipeline import fetch
 
@@ -65,7 +65,7 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
     if not counts["tunes"]:
         raise UserError(f"no tune is left: {'; '.join(left_out) or 'no files'}; see ingest.files")
     manifest = {"files": entries, "left_out": left_out}
-    (out / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
+    (out / layout.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return dict(counts)
 
 

@@ -28,7 +28,7 @@ VALIDATION_NOTES = 512
 FAR = -1e9
 
 
-def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, Any], Tensors]:
+def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
     """A function (record, seed) -> a window of a tune and its chart, in static shapes.
 
     A train window begins at a random note and some are moved by a few semitones; a validation one
@@ -38,7 +38,7 @@ def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, Any
     table = params.train
     notes = table.window_notes if training else VALIDATION_NOTES
 
-    def one(record: Tensors, seed: Any) -> Tensors:
+    def one(record: Tensors, seed: tf.Tensor) -> Tensors:
         first, moved = tf.constant(0), tf.constant(0)
         if training:
             draws = tf.random.stateless_uniform([3], seed)

@@ -30,7 +30,7 @@ class Train(config.Train):
     """The network and its fitting."""
 
     kind: Literal["soloist", "deepjazz"] = "soloist"
-    cell: Literal["dense", "jordan", "rnn", "gru", "lstm", "sru"] = "lstm"
+    cell: Literal["jordan", config.Cell] = "lstm"
     units: int = Field(ge=1)
     layers: int = Field(default=1, ge=1)
     dropout: float = Field(ge=0, lt=1)

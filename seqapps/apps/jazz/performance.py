@@ -111,7 +111,7 @@ def swung(time: float) -> float:
     """A time with the half of each quarter moved to its second third.
 
     >>> [round(swung(t), 3) for t in (0, 0.25, 0.5, 0.75, 1)]
-    [0, 0.333, 0.667, 0.833, 1]
+    [0.0, 0.333, 0.667, 0.833, 1.0]
     """
     whole = time // 1
     part = time - whole

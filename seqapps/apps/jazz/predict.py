@@ -1,13 +1,13 @@
 """Predict: a user's tunes or chords to a solo over them, as files that a musician opens."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seqapps.app import Skip
+from seqapps.app import Meta, Record, Skip
 from seqapps.apps.jazz import ingest, performance, scores, tunes
 from seqapps.apps.jazz.params import Params, Predict
 from seqapps.apps.jazz.performance import Performance
@@ -21,7 +21,7 @@ SILENT = ("NC", "N.C.")
 
 def requests(
     params: Params, assets: Path, paths: list[Path]
-) -> Iterator[tuple[dict[str, Any], dict[str, Any]] | Skip]:
+) -> Iterator[tuple[Meta, Record] | Skip]:
     """A chart of each tune in the files, or of the chords given; its name and accompaniment.
 
     Raises:
@@ -49,7 +49,9 @@ def requests(
             yield _request(table, tune, notes, number)
 
 
-def render(params: Params, assets: Path, rows: Any, out: Path) -> list[Path]:
+def render(
+    params: Params, assets: Path, rows: Iterable[tuple[Meta, Record]], out: Path
+) -> list[Path]:
     """Writes `solo.mid`, `.musicxml`, `.wav` and pictures; with several tunes, `<tune>-solo...`."""
     del assets
     table = params.predict
@@ -72,7 +74,7 @@ def render(params: Params, assets: Path, rows: Any, out: Path) -> list[Path]:
     return written
 
 
-def example_input(row: dict[str, Any], out: Path) -> str:
+def example_input(row: Record, out: Path) -> str:
     """The chords of a blues; a request's own are spelled out beat by beat."""
     del row, out
     return "C7 F7 C7 C7 F7 F7 C7 A7 Dm7 G7 C7 G7"
@@ -149,7 +151,7 @@ def chord(name: str) -> tuple[np.ndarray, int]:
 
 def _request(
     table: Predict, tune: Tune, accompaniment: list[Any], number: int
-) -> tuple[dict[str, Any], dict[str, Any]]:
+) -> tuple[Meta, Record]:
     columns = tune.columns()
     for name in ("pitch", "duration"):
         columns[name] = columns[name][: table.primer_notes]

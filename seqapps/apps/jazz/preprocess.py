@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqapps.app import Item, Skip
+from seqapps.app import Item, Record, Skip
 from seqapps.apps.jazz import frontend, ingest, tunes
 from seqapps.apps.jazz.params import Params
 from seqapps.apps.jazz.tunes import Tune
@@ -70,7 +70,7 @@ def assets(params: Params, items: Iterable[Item], out: Path) -> None:
     (out / "values.json").write_text(json.dumps(sorted(known)) + "\n")
 
 
-def example(params: Params, assets: Path, item: Item) -> dict[str, Any]:
+def example(params: Params, assets: Path, item: Item) -> Record:
     """The columns of a tune."""
     del params, assets
     raw, name = item.where

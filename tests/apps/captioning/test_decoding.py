@@ -7,29 +7,30 @@ import pytest
 import tensorflow as tf
 
 from seqapps.apps.captioning import decoding
+from seqapps.apps.captioning.model import Encoded, Step
 from seqapps.kit.text import END, PAD, START, UNKNOWN
 
 
 class Table:
-    """A network whose odds of the next word are a table row of the last word: (V, V)."""
+    """A network whose probabilities of the next word are a row of a table (V, V)."""
 
-    def __init__(self, odds):
-        self.odds = tf.math.log(tf.constant(odds, tf.float32))
+    def __init__(self, probabilities):
+        self.logits = tf.math.log(tf.constant(probabilities, tf.float32))
 
     def encode(self, batch):
         count = tf.shape(batch["view"])[0]
-        return tf.zeros([count, 3, 1]), tf.zeros([count, 1])
+        return Encoded(tf.zeros([count, 3, 1]), tf.zeros([count, 1]))
 
     def begin(self, size):
         return (tf.zeros([size, 1]),)
 
     def step(self, words, states, cells, summary):
         weights = tf.one_hot(words % 3, 3)
-        return tf.gather(self.odds, words), weights, states
+        return Step(tf.gather(self.logits, words), weights, states)
 
 
-def odds(seed):
-    """Odds of seven words after each of seven."""
+def probabilities(seed):
+    """Probabilities of seven words after each of seven."""
     return np.random.default_rng(seed).dirichlet(np.ones(7), 7)
 
 
@@ -47,7 +48,7 @@ def best(table, longest):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_wide_beam_finds_the_best_sentence_of_all(seed):
-    table = odds(seed)
+    table = probabilities(seed)
     words, score, _ = decoding.decode([Table(table)], {"view": tf.zeros([2])}, longest=3, beams=60)
     _, wanted, sentence = best(table, 3)
     assert tuple(word for word in words[1].numpy() if word != PAD) == sentence
@@ -75,7 +76,7 @@ def test_padding_start_and_unknown_are_never_said():
     assert words.numpy().tolist() == [[5, 5, 5]]
 
 
-def test_networks_vote_with_their_mean_odds():
+def test_networks_vote_with_their_mean_probabilities():
     one, other = np.full((7, 7), 0.01), np.full((7, 7), 0.01)
     one[START, [4, 5]], other[START, [5, 6]] = [0.6, 0.4], [0.4, 0.6]
     words, _, _ = decoding.decode(

@@ -27,7 +27,7 @@ def batch(count=2, seed=0):
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "sru", "jordan"])
 @pytest.mark.parametrize("attention", ["none", "dot", "bahdanau"])
-def test_word_by_word_gives_the_odds_of_the_whole_sentence_at_once(assets, cell, attention):
+def test_word_by_word_gives_the_logits_of_the_whole_sentence_at_once(assets, cell, attention):
     built = model.build(params(cell=cell, attention=attention), assets)
     fed = batch()
     whole = built(fed)[:, 0]
@@ -35,9 +35,10 @@ def test_word_by_word_gives_the_odds_of_the_whole_sentence_at_once(assets, cell,
     cells, summary = net.encode(fed)
     states = net.begin(2)
     for step in range(5):
-        logits, weights, states = net.step(fed["words"][:, step], states, cells, summary)
-        assert logits.numpy() == pytest.approx(whole[:, step].numpy(), abs=1e-5)
-        assert weights.numpy().sum(axis=1) == pytest.approx(1.0, abs=1e-5)
+        word = net.step(fed["words"][:, step], states, cells, summary)
+        states = word.states
+        assert word.logits.numpy() == pytest.approx(whole[:, step].numpy(), abs=1e-5)
+        assert word.attention.numpy().sum(axis=1) == pytest.approx(1.0, abs=1e-5)
 
 
 def test_a_jordan_cell_reads_its_last_word_and_nothing_before(assets):

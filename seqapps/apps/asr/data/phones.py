@@ -71,12 +71,12 @@ class Pronounced:
 
     def __init__(self, assets: Path, language: str):
         pronunciations, names = json.loads((assets / FILE).read_text()), NAMES[language]
-        self.said = _table(list(pronunciations), list(pronunciations.values()), UNKNOWN)
+        self.pronunciations = _table(list(pronunciations), list(pronunciations.values()), UNKNOWN)
         self.numbers = _table(names, tf.range(len(names), dtype=tf.int64), -1)
 
     def of(self, text: tf.Tensor) -> tf.Tensor:
         """Phones of texts (B,): int32 (B, P) with -1 after the end, and their counts (B,)."""
-        pronunciations = self.said.lookup(tf.strings.split(text))
+        pronunciations = self.pronunciations.lookup(tf.strings.split(text))
         return self.numbers.lookup(
             tf.strings.split(tf.strings.reduce_join(pronunciations, separator=" "))
         )
