@@ -1,4 +1,4 @@
-"""seqapps: from raw sequence data to a served Keras model, with a number you can believe."""
+"""seqapps: from raw sequence data to a served Keras model, evaluated against baselines."""
 
 from __future__ import annotations
 

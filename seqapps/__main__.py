@@ -1,7 +1,7 @@
 """The command line: `python -m seqapps <app> <stage>`, and the commands of `COMMANDS` and `WORDED`.
 
-Nothing heavy is imported until a stage needs it. A mistake of the user's ends with one sentence
-and exit code 2; a defect of ours with one sentence and a file that holds the traceback.
+Large packages are imported only when a command needs them. A user's error ends with one sentence
+and exit code 2; any other error with one sentence, exit code 1 and the traceback in a file.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from seqapps.config import STAGES, UserError, nearest
 
 COMMANDS = ("status", "idle", "report", "ui", "demo")
 EVERYWHERE = ("extra", "seqapps_pipeline")
-"""Variables of Make's that a command may be settings and has no use for."""
+"""Variables of Make that may be among the settings of a command and are ignored."""
 UI_PORT, DEMO_PORT = 5000, 7860
 WORDS = {"app": "APP", "input": "INPUT", "out": "OUT", "profile": "PROFILE", "set": "SET"}
 
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     root = Path.cwd()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 2 still prints oneDNN's notices
-    # Each fold has graphs of its own; TensorFlow takes them for one that is traced again and again.
+    # TensorFlow would warn that a function is retraced; each fold has a different graph.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     try:
         return _run(words, root)
@@ -125,7 +125,7 @@ def _status(options: argparse.Namespace, root: Path) -> int:
 
 
 def _idle(options: argparse.Namespace, root: Path) -> int:
-    """Prints `<app>/<stage>` of each stage that has nothing to do; Make asks this once."""
+    """Prints `<app>/<stage>` of each stage that is fresh and logged; Make calls this once."""
     from seqapps.experiments import stage_run
     from seqapps.pipeline import stages
 
@@ -133,7 +133,7 @@ def _idle(options: argparse.Namespace, root: Path) -> int:
         app = contract.load(name)
         try:
             fresh = stages.fresh(app, options.profile, options.set.split(), root=root)
-        except UserError:  # the stage's own process says it
+        except UserError:  # the stage itself reports it
             continue
         for stage, folder in fresh.items():
             if stage_run.is_logged(stage, folder):

@@ -1,9 +1,9 @@
-"""The contract that every application fills, and the way an application is looked up.
+"""The contract of every application, and the lookup of applications by name.
 
 An application is a package `seqapps/apps/<name>/` whose `__init__.py` holds `APP = App(...)`. The
-dataclass holds facts; the functions live in modules that are the same in every application (see
-`ROOMS`), and are imported the first time they are asked for, so that reading the facts never
-imports TensorFlow.
+dataclass holds facts; the functions are in modules that have the same names in every application
+(see `ROOMS`). A module is imported at the first use of its functions, so that reading the facts
+never imports TensorFlow.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Endpoints: TypeAlias = dict[str, tuple[Callable[..., Tensors], list["tf.TensorSp
 """Name -> (function of tensors, its signature)."""
 
 APPS = "seqapps.apps"
-"""The package whose packages are the applications."""
+"""The package that holds the applications, each a package."""
 
 ROOMS = {
     "ingest": "ingest",
@@ -79,10 +79,10 @@ class Feature:
 
 @dataclass(frozen=True)
 class Asks:
-    """Input that the page of `make demo` asks a person for; a text box is shown if text is taken.
+    """An application's input on the page of `make demo`; a text box is shown if it takes text.
 
-    Text stands for the first option of `instead_of_input`, or becomes a file called `pasted`, under
-    the line `heading` if it does not begin with that line's first character.
+    Text is the value of the first option of `instead_of_input`, or else is written to a file called
+    `pasted`, after the line `heading` unless it begins with that line's first character.
     """
 
     invitation: str
@@ -94,10 +94,10 @@ class Asks:
 
 @dataclass(frozen=True)
 class Item:
-    """One example before it is read: cheap to make, independent of every other.
+    """One example before its data are read: cheap to make, independent of all others.
 
-    `group` is the leak group: within a fold, no group may lie in two splits. `where` is whatever
-    `example` needs to find the data (JSON-able).
+    `group` is the leak group: within a fold, no group may be in two splits. `where` holds the
+    values by which `example` finds the data (JSON-able).
     """
 
     key: str
@@ -109,7 +109,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Skip:
-    """An example that is left out: `reason` is counted, `key` says which one it was."""
+    """An example that is left out: skips are counted by `reason`, `key` names the example."""
 
     reason: str
     key: str
@@ -145,7 +145,7 @@ class Evaluation(Generic[P]):
 class App(Generic[P]):
     """One application: facts here, functions in its modules (see `ROOMS`), read as attributes.
 
-    In the functions `params` holds the tables up to and including the stage at work
+    In the functions `params` holds the tables up to and including the current stage
     (`params.ingest`, `params.preprocess`, ...), and `assets` is the folder that `assets` filled for
     the fold.
     """
@@ -157,16 +157,16 @@ class App(Generic[P]):
     headline: tuple[str, Literal["min", "max"]]
     asks: Asks
     evaluated: tuple[str, ...] = ("serving_default",)
-    """Endpoints evaluate calls; the first gives the headline, the others prefixed rows. A test
-    record's features that carry an endpoint input's name are its request."""
+    """Endpoints that evaluate calls; the first gives the headline, the others prefixed metrics. The
+    features of a test record that have the names of an endpoint's inputs are its request."""
     reported: tuple[str, ...] = ()
     """Metrics shown in tables, after the headline metric and its parts (`metric.part`)."""
     resample: Literal["row", "group"] = "row"
     """The unit of the bootstrap interval: test rows, or whole leak groups."""
     instead_of_input: tuple[str, ...] = ()
-    """Options of predict, any of which makes INPUT= needless."""
+    """Options of predict, any of which replaces INPUT=."""
     bucket_by: str | None = None
-    """The entry of a fed example whose first axis decides its length bucket; None: no buckets."""
+    """The training-input entry whose first axis decides the length bucket; None: no buckets."""
 
     if TYPE_CHECKING:
 
@@ -183,7 +183,7 @@ class App(Generic[P]):
             ...
 
         def example(self, params: P, assets: Path, item: Item) -> Record | Skip:
-            """The record of an item, exactly the application's features; or a reason."""
+            """The record of an item with exactly the application's features; or a skip."""
             ...
 
         def feed(
@@ -193,7 +193,7 @@ class App(Generic[P]):
             ...
 
         def build(self, params: P, assets: Path) -> keras.Model:
-            """The model with its weights made; its loss is its own `compute_loss`."""
+            """The model with its weights built; its method `compute_loss` gives the loss."""
             ...
 
         def endpoints(self, params: P, model: keras.Model, assets: Path) -> Endpoints:
@@ -209,7 +209,7 @@ class App(Generic[P]):
             ...
 
         def controls(self, evaluation: Evaluation[P]) -> dict[str, Columns]:
-            """Answers (N, ...) that must be worse than the model's, beside those of other rows."""
+            """Answers (N, ...) of controls, which must score worse; evaluate adds a shuffle."""
             ...
 
         def measure(self, evaluation: Evaluation[P]) -> tuple[dict[str, float], object]:
@@ -225,7 +225,7 @@ class App(Generic[P]):
         def requests(
             self, params: P, assets: Path, paths: list[Path]
         ) -> Iterator[tuple[Meta, Record] | Skip]:
-            """(meta, request) of each row in a user's files; meta goes to `render` as it is."""
+            """(meta, request) or a skip per row of a user's files; `render` gets meta unchanged."""
             ...
 
         def render(
@@ -251,7 +251,7 @@ class App(Generic[P]):
             return getattr(importlib.import_module(f"{self.package}.{rooms[member]}"), member)
 
     def has(self, member: str) -> bool:
-        """True if the application furnishes a function of `OPTIONAL_ROOMS`."""
+        """True if the application defines a function of `OPTIONAL_ROOMS`."""
         return hasattr(self, member)
 
     @property
@@ -280,7 +280,7 @@ def load(name: str) -> App[Params]:
     """The application called `name`.
 
     Raises:
-        UserError: there is none; the nearest right name is given.
+        UserError: there is none; the message gives the nearest name.
     """
     if name not in names():
         raise UserError(f"no application '{name}'; {nearest(name, names())}")
@@ -288,5 +288,5 @@ def load(name: str) -> App[Params]:
 
 
 def at(package: str) -> App[Params]:
-    """The application in a package; worker processes look theirs up by it."""
+    """The application in a package; worker processes load theirs by the package's name."""
     return importlib.import_module(package).APP

@@ -3,9 +3,9 @@
 A profile is `pipelines/<app>/<profile>.toml`. Each application narrows `Params`: its five tables
 are pydantic models (units in the names, ranges in the types) that build on the tables here.
 
-A variant is a profile with some parameters changed, and its name says which:
-`smoke@train.cell=gru` is `smoke` but for that cell. Its stages lie in a folder of its own; those
-that the changes do not reach are the profile's.
+A variant is a profile with some parameters changed. Its name lists the changes:
+`smoke@train.cell=gru` is `smoke` with that cell. A variant has a separate folder of stages; those
+that the changes do not reach are links to the profile's.
 """
 
 import difflib
@@ -33,7 +33,7 @@ Cell = Literal["dense", Recurrent]
 
 
 class UserError(Exception):
-    """A mistake a user can mend: the message names what was found, what was wanted, the way out."""
+    """An error a user can correct: the message names the problem, what was wanted, the way out."""
 
 
 class Table(BaseModel):
@@ -43,7 +43,7 @@ class Table(BaseModel):
 
 
 class Train(Table):
-    """Parameters of fitting any model; an application adds those of its own."""
+    """Parameters of fitting any model; an application adds further ones."""
 
     seed: int = Field(ge=0, description="seeds weights, order, dropout and augmentation")
     epochs: int = Field(ge=1, description="at most this many passes over the train split")
@@ -62,7 +62,7 @@ class Train(Table):
 
 
 class Evaluate(Table):
-    """Parameters of judging on the test split."""
+    """Parameters of evaluation on the test split."""
 
     batch_size: int = Field(default=64, ge=1)
     bootstrap_samples: int = Field(default=200, ge=20)
@@ -98,7 +98,7 @@ P_co = TypeVar("P_co", bound=Params, covariant=True)
 
 
 class Configured(Protocol[P_co]):
-    """An application as this module sees it: its name and its class of parameters."""
+    """The part of an application that this module uses: its name and its class of parameters."""
 
     @property
     def name(self) -> str:
@@ -112,7 +112,7 @@ class Configured(Protocol[P_co]):
 
 
 class Range(Table):
-    """Numbers that a study may draw from; `log`: evenly over their logarithms."""
+    """Range of numbers that a study samples; `log`: uniformly in the logarithm."""
 
     low: float
     high: float
@@ -183,7 +183,7 @@ def _tables(
 
 
 def variant(profile: str, words: list[str]) -> str:
-    """The name of a profile with some parameters changed; of two for one key the later counts.
+    """The name of a profile with some parameters changed; the later change of a key counts.
 
     >>> variant("smoke", ["train.seed=1", "preprocess.window_bp=51", "train.seed=2"])
     'smoke@preprocess.window_bp=51@train.seed=2'
@@ -199,7 +199,7 @@ def variant(profile: str, words: list[str]) -> str:
 
 
 def home(profile: str, stage: str) -> str:
-    """The profile, or variant, that makes `stage` for this one: only changes that reach the stage.
+    """The profile or variant that makes `stage` for this one, with only the changes that reach it.
 
     >>> home("smoke@preprocess.window_bp=51@train.seed=2", "preprocess")
     'smoke@preprocess.window_bp=51'
@@ -209,9 +209,9 @@ def home(profile: str, stage: str) -> str:
 
 
 def upto(params: P, stage: str) -> P:
-    """The tables a stage may read: its own and those before it.
+    """The tables a stage may read: those of the stage and of earlier stages.
 
-    A later table is absent, so a stage that reads one fails at once instead of escaping its key.
+    A later table is absent, so a stage that reads one fails at once: its key would not cover it.
     """
     names = STAGES[: STAGES.index(stage) + 1]
     return cast(P, SimpleNamespace(**{name: getattr(params, name) for name in names}))
@@ -229,7 +229,7 @@ def paths(table: BaseModel) -> list[Path]:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Half a sentence that points from a wrong word to a right one."""
+    """The end of an error message: the known word nearest to a wrong one, else all known words."""
     known = list(known)
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     if close:

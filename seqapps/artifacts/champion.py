@@ -1,6 +1,6 @@
-"""The champion: the version of an export that answers, and its history.
+"""The champion: the exported version that answers requests, and its history.
 
-`champion.json` beside `model/` is the truth: the server, `seqapps.open` and predict follow it (see
+`champion.json` beside `model/` decides: the server, `seqapps.open` and predict follow it (see
 `layout.answering`) and need no MLflow; MLflow's alias mirrors it. Each version carries its scores
 (`version.json`), so that a later one can be compared with it.
 """
@@ -19,7 +19,7 @@ from seqapps.config import P, UserError
 def scores(
     app: App[P], report: dict[str, Any], *, preprocess: Path, version: int
 ) -> dict[str, Any]:
-    """The content of `version.json`: the headline, its rivals', and the digest of the test rows."""
+    """The content of `version.json`: scores of model and baselines, digest of the test rows."""
     metric, value = report["headline"]["metric"], report["headline"]["value"]
     return {
         "app": app.name,
@@ -35,7 +35,7 @@ def scores(
 
 
 def test_digest(preprocess: Path) -> str:
-    """The sha256 over the test records: equal for two models that were judged on the same rows."""
+    """Digest of the test shards, 16 hex digits: equal for models evaluated on the same rows."""
     receipt = receipts.read(preprocess)
     assert receipt, preprocess
     files = {name: one["sha256"] for name, one in receipt["outputs"].items() if "/test-" in name}
@@ -48,8 +48,8 @@ def challenge(app: App[P], out: Path, version: int, *, previous: Path) -> str:
     Args:
         app: the application.
         out: the export folder being written, whose `model/` holds the version.
-        version: the challenger's number.
-        previous: the export folder so far.
+        version: the number of the new version.
+        previous: the export folder before this run.
     """
     champions = history(previous)
     current = champions[-1]["version"] if champions else None
@@ -62,7 +62,7 @@ def challenge(app: App[P], out: Path, version: int, *, previous: Path) -> str:
 
 
 def promote(app: App[P], exported: Path, version: int | None, *, force: bool) -> str:
-    """Makes a version the champion by hand, the newest for None; returns the change in words.
+    """Makes a version (None: the newest) the champion; returns a sentence about the change.
 
     Raises:
         UserError: no such version, it is the champion already, or (without `force`) it does not
@@ -93,10 +93,10 @@ def promote(app: App[P], exported: Path, version: int | None, *, force: bool) ->
 
 
 def rollback(app: App[P], exported: Path) -> str:
-    """Makes the champion before the champion again; returns the change in words.
+    """Makes the previous champion the champion again; returns a sentence about the change.
 
     Raises:
-        UserError: there was none, or its files are gone.
+        UserError: there is no previous champion, or its files are gone.
     """
     champions, known = history(exported), layout.versions(exported)
     earlier = [entry for entry in champions[:-1] if entry["version"] in known]
@@ -111,13 +111,13 @@ def rollback(app: App[P], exported: Path) -> str:
 
 
 def history(exported: Path) -> list[dict[str, Any]]:
-    """The champions, the present one last: version, since when, why; empty if there is none."""
+    """The champions, the current one last, as dicts of version, since, why; empty if none."""
     path = exported / layout.CHAMPION
     return json.loads(path.read_text())["history"] if path.exists() else []
 
 
 def kept(exported: Path) -> set[int]:
-    """Versions that are never thrown away: the champion, and the one a rollback goes to."""
+    """Versions that are never deleted: the champion, and the one that a rollback restores."""
     known = layout.versions(exported)
     return set([e["version"] for e in history(exported) if e["version"] in known][-2:])
 

@@ -1,7 +1,7 @@
 """Columns: rows of records, requests and answers as named arrays.
 
 A column is an array with a leading axis of rows: stacked where the rows' shapes agree, else an
-object array of arrays; texts are an object array of str, bytes that are no text stay bytes.
+object array of arrays; texts are an object array of str, bytes that are not UTF-8 stay bytes.
 
 Axis letters: N rows.
 """
@@ -18,7 +18,7 @@ from seqapps.app import Columns
 from seqapps.artifacts import json_codec
 
 CELL_CHARACTERS = 400
-"""A cell of a CSV table that would be longer gives the shape of its numbers instead."""
+"""Most characters of an array in a CSV cell; a longer one is replaced by its shape."""
 
 
 def column(values: Sequence[Any]) -> np.ndarray:
@@ -57,7 +57,7 @@ def from_rows(rows: Sequence[dict[str, Any]]) -> Columns:
 
 
 def write_csv(path: Path, columns: Columns) -> None:
-    """Writes columns (N, ...) as a table for people: six digits a number, arrays as JSON."""
+    """Writes columns (N, ...) as a CSV table: six digits per number, arrays as JSON."""
     count = len(next(iter(columns.values())))
     with path.open("w", newline="") as file:
         writer = csv.writer(file)

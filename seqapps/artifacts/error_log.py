@@ -1,4 +1,4 @@
-"""Errors that are no user's mistake: a sentence for the screen, the traceback in a file."""
+"""Error messages: a sentence for the screen; the traceback of a defect goes to a file."""
 
 import traceback
 from pathlib import Path
@@ -8,7 +8,7 @@ from seqapps.config import UserError
 
 
 def write(error: Exception, root: Path) -> str:
-    """The sentence for an error; unless it is a user's, its traceback goes to `data/error.log`."""
+    """One sentence for an error; writes the traceback to `data/error.log` unless a UserError."""
     if isinstance(error, UserError):
         return str(error)
     log = root / layout.ERROR_LOG

@@ -1,6 +1,6 @@
-"""Digests of files, and of all that decides a stage's output beside its data.
+"""Digests of files and of a stage's code, application facts and package versions.
 
-That is: the code it runs, the facts of its application, the installed versions.
+Together with its parameters and input data, these decide a stage's output.
 """
 
 import ast
@@ -20,7 +20,7 @@ ROOTS = {
     "evaluate": ("{app}.evaluate", "{app}.export", "{app}.model", "seqapps.pipeline.evaluation"),
     "export": ("{app}.export", "{app}.model", "{app}.predict", "seqapps.pipeline.export"),
 }
-"""The modules whose code, and whatever of seqapps they import, decides a stage's output."""
+"""Stage -> the modules that decide its output, with the modules of seqapps that they import."""
 
 CACHE_KEY_FIELDS = {
     "ingest": (),
@@ -29,7 +29,7 @@ CACHE_KEY_FIELDS = {
     "evaluate": ("features", "headline", "evaluated", "resample"),
     "export": ("features", "headline", "evaluated"),
 }
-"""The fields of `APP` that decide a stage's output; its others are words for people."""
+"""Stage -> the fields of `APP` that decide its output; the others are not in the key."""
 
 SILENT = (
     "seqapps",
@@ -42,14 +42,14 @@ SILENT = (
     "{app}",
     "{app}.params",
 )
-"""Modules that cannot change an output: their values are in the key, or they name and report."""
+"""Modules without a digest: their values are in the key, or they only name files and report."""
 
 VERSIONS = ("keras", "numpy", "tensorflow", "tensorflow-cpu")
 
 
 @cache
 def versions() -> dict[str, str]:
-    """The installed versions of the packages a number depends on."""
+    """The installed versions of the packages that results depend on."""
     known = {}
     for name in VERSIONS:
         try:
@@ -72,7 +72,7 @@ def facts(app: App[P], stage: str) -> str:
 
 
 def code(package: str, stage: str) -> dict[str, str]:
-    """`{module: digest}` of all the code of seqapps that decides the stage's output."""
+    """Module -> digest of its code, for all of seqapps that decides the stage's output."""
     silent = {name.format(app=package) for name in SILENT}
     pending = [name.format(app=package) for name in ROOTS[stage]]
     digests: dict[str, str] = {}
@@ -93,8 +93,8 @@ def _module(name: str) -> tuple[str, tuple[str, ...]]:
     imports = tuple(sorted(set(_imports(tree))))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            body[0] = ast.Pass()
+        if isinstance(body, list):
+            node.body = [child for child in body if not _is_text(child)]  # pyright: ignore[reportAttributeAccessIssue] it has one
     return hashlib.sha256(ast.dump(tree).encode()).hexdigest()[:16], imports
 
 

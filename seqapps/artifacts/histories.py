@@ -1,4 +1,4 @@
-"""Histories of trainings: `history.csv`, a row of metrics per epoch, without TensorFlow."""
+"""Training histories: `history.csv`, a row of metrics per epoch; needs no TensorFlow."""
 
 import csv
 from pathlib import Path
@@ -29,7 +29,7 @@ def of_folds(train: Path) -> dict[str, History]:
 
 
 def curves(train: Path) -> History:
-    """The rows of every fold's history; with several folds, metrics carry the fold's name."""
+    """The rows of every fold's history; with several folds, metric names begin with the fold's."""
     folds = of_folds(train)
     prefixes = [""] if len(folds) == 1 else [f"{fold}." for fold in folds]
     return [

@@ -1,6 +1,6 @@
-"""JSON values as clients send them -> arrays, and back; a wrong value is named in a sentence.
+"""Conversion of JSON values to arrays and back; errors are one sentence for the client.
 
-The row form is that of TensorFlow Serving's REST. Bytes that are no UTF-8 text travel as
+The row form is that of TensorFlow Serving's REST. Bytes that are not UTF-8 are written as
 `{"b64": ...}`, numbers that are not finite as null.
 
 Axis letters: N rows.
@@ -27,7 +27,7 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True)
 class Tensor:
-    """One input or output: its dtype by TensorFlow's name, its shape with None where it varies."""
+    """One input or output: its name, TensorFlow's name of its dtype, its shape (None = varies)."""
 
     name: str
     dtype: str
@@ -43,7 +43,7 @@ class Tensor:
         Its dtype and shape are this tensor's.
 
         Raises:
-            BadRequest: ragged rows, another kind of value, or another shape.
+            BadRequest: ragged rows, values of another kind, range or shape, or not finite.
         """
         if self.dtype == TEXT:
             return self._checked(_texts(values, self))
@@ -59,7 +59,7 @@ class Tensor:
             raise BadRequest(f"'{self.name}' holds {_kind(array)}; wanted {self.dtype}")
         if wanted.kind in "iu" and array.size and not _fits(array, wanted):
             raise BadRequest(f"'{self.name}' holds a number outside {self.dtype}")
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        with np.errstate(over="ignore"):  # overflow becomes infinite, which is refused
             return self._checked(array.astype(wanted))
 
     def _checked(self, values: np.ndarray) -> np.ndarray:
@@ -79,7 +79,7 @@ def columns_of(instances: Any, inputs: Mapping[str, Tensor]) -> dict[str, list[A
     A row is a dict, or a bare value if there is one input.
 
     Raises:
-        BadRequest: not a list, no rows, or rows that lack a name.
+        BadRequest: not a list, no rows, or a row with missing or unknown names.
     """
     if not isinstance(instances, list) or not instances:
         raise BadRequest("'instances' is not a list with at least one row")
@@ -104,7 +104,7 @@ def rows_of(answer: Columns) -> list[Any]:
 
 
 def to_json(value: Any) -> Any:
-    r"""An array, list, NumPy number, text or bytes as JSON can hold it.
+    r"""An array, list, NumPy number, text or bytes as a JSON value.
 
     >>> to_json([b"text", b"\xff", np.float32(0.5), np.nan])
     ['text', {'b64': '/w=='}, 0.5, None]
@@ -122,10 +122,10 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(value: Any) -> Any:
-    """The value with bytes in the place of `{"b64": ...}`.
+    """The value with bytes instead of `{"b64": ...}`.
 
     Raises:
-        ValueError: what stands there is not base64.
+        ValueError: the text is not base64.
     """
     if isinstance(value, list):
         return [from_json(part) for part in value]
@@ -145,7 +145,7 @@ def as_text(value: Any) -> Any:
 
 
 def texts_of(values: np.ndarray) -> np.ndarray:
-    """An array (N, ...) with str in the place of bytes that are UTF-8; the same shape."""
+    """An array (N, ...) with str instead of bytes that are UTF-8; the same shape."""
     if values.dtype != object:
         return values
     texts = np.empty(values.size, object)

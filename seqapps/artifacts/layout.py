@@ -1,4 +1,4 @@
-"""Paths and file names of the project: each is written here once.
+"""Paths and file names of the project, each defined once.
 
 data/cache/                              archives of packages
 data/<app>/<profile>/<stage>/            a stage's files, `params.json`, `done.json` last
@@ -30,7 +30,7 @@ TABLE_JSON, TABLE_MARKDOWN, TABLE_FIGURE = "table.json", "table.md", "figure.png
 STUDY = "study.db"
 
 MODEL, GRAPH, EXTRA = "model", "saved_model.pb", "assets.extra"
-"""Folder of versions; a SavedModel's graph; the folder in it that TensorFlow leaves to others."""
+"""Folder of the versions; graph of a SavedModel; its folder for files that are not TensorFlow's."""
 
 EXAMPLE_REQUEST, EXAMPLE_RESPONSE = "example_request.json", "example_response.json"
 SIGNATURES = "signatures.json"
@@ -40,7 +40,7 @@ CHAMPION, VERSION = "champion.json", "version.json"
 """Beside `model/`: the version that answers; in a version's `assets.extra/`: its scores."""
 
 MUTABLE = (CHAMPION,)
-"""Files in a stage's folder that people change afterwards; no change of theirs is damage."""
+"""Files that may change after a stage has ended; its receipt leaves them out."""
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,12 @@ class ProfileFolder:
 
 
 def partial(folder: Path) -> Path:
-    """The folder in which a stage is written before it is whole."""
+    """The folder in which a stage is written until it is complete."""
     return folder.parent / f".{folder.name}.partial"
 
 
 def replaced(folder: Path) -> Path:
-    """The folder that keeps a stage's former outputs while new ones take their place."""
+    """The folder that keeps a stage's old outputs while new ones replace them."""
     return folder.parent / f".{folder.name}.old"
 
 
@@ -95,7 +95,7 @@ def lock(folder: Path) -> Path:
 
 
 def folds(preprocess: Path) -> dict[str, Path]:
-    """Fold -> its folder, in the folds' order."""
+    """Fold -> its folder, sorted by name."""
     return {path.parent.name: path.parent for path in sorted(preprocess.glob(f"*/{COUNTS}"))}
 
 
@@ -114,7 +114,7 @@ def shard(split: str, number: int) -> str:
 
 
 def database(root: Path) -> Path:
-    """MLflow's database, where `MLFLOW_TRACKING_URI` names no other store."""
+    """MLflow's database, used if `MLFLOW_TRACKING_URI` names no other store."""
     return (root / RUNS / "mlflow.db").absolute()
 
 
@@ -124,7 +124,7 @@ def run_artifacts(root: Path) -> Path:
 
 
 def versions(exported: Path) -> list[int]:
-    """The versions of an export folder, rising."""
+    """The version numbers in an export folder, ascending."""
     return sorted(
         int(path.name)
         for path in (exported / MODEL).glob("*")
@@ -138,11 +138,11 @@ def version(exported: Path, number: int) -> Path:
 
 
 def answering(exported: Path) -> Path:
-    """The folder of the version that answers: the champion, else the highest.
+    """The folder of the version that answers requests: the champion, else the newest.
 
     Raises:
         FileNotFoundError: there is no version.
-        ValueError: `champion.json` names none.
+        ValueError: `champion.json` names no version.
     """
     known = versions(exported)
     if not known:
@@ -155,7 +155,7 @@ def champion_number(exported: Path) -> int | None:
     """The version that `champion.json` names; None if there is no such file.
 
     Raises:
-        ValueError: the file does not name one.
+        ValueError: the file names no version.
     """
     path = exported / CHAMPION
     try:
@@ -167,7 +167,7 @@ def champion_number(exported: Path) -> int | None:
 
 
 def beside(version_folder: Path, name: str) -> Path:
-    """A file or folder that belongs to a version: its own, else the one beside `model/`."""
+    """The path of a version's file or folder: in its `assets.extra/`, else beside `model/`."""
     own = version_folder / EXTRA / name
     return own if own.exists() else version_folder.parents[1] / name
 

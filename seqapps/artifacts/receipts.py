@@ -1,10 +1,9 @@
-"""Receipts: the inputs a stage was made from, the check that they still hold, atomic folders.
+"""Receipts of stages: the recorded inputs, the check for changes, atomic writes of folders.
 
-A stage's key has four parts: its own parameters, the digests of everything earlier stages wrote,
-the code it runs (comments and docstrings do not count) and the versions that matter. The receipt
-`done.json` keeps all four, so that a stale stage can say in words what changed. A stage writes
-`.<stage>.partial/`, the receipt last, then the folder is renamed; a folder without a receipt does
-not count.
+A stage's key has four parts: its parameters, the digests of all outputs of earlier stages, its code
+(without comments and docstrings) and the package versions. The receipt `done.json` keeps all four,
+so that the reason why a stage is stale can be shown. A stage writes `.<stage>.partial/`, the
+receipt last, then the folder is renamed; a folder without a receipt is not complete.
 """
 
 import hashlib
@@ -55,7 +54,7 @@ def key(parts: dict[str, Any]) -> str:
 
 
 def stale(folder: Path, parts: dict[str, Any]) -> str | None:
-    """Why the stage in `folder` must run again, in words; None if it is fresh."""
+    """The reason why the stage in `folder` must run again, in words; None if it is fresh."""
     receipt = read(folder)
     if receipt is None:
         return "not made yet"
@@ -70,7 +69,7 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds the lock of one stage; says so when it must wait for another process."""
+    """Holds the lock of one stage; prints a line if it must wait for another process."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     held = FileLock(lock(folder))
     try:
@@ -85,7 +84,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def begin(folder: Path, parts: dict[str, Any], *, resume: bool) -> Path:
-    """The partial folder of a stage: kept when `resume` and it was begun with the same key."""
+    """The partial folder of a stage; kept if `resume` and the key is the same, else emptied."""
     work = partial(folder)
     mark = work / ".key"
     if not (resume and mark.exists() and mark.read_text() == key(parts)):
@@ -98,7 +97,7 @@ def begin(folder: Path, parts: dict[str, Any], *, resume: bool) -> Path:
 def finish(
     folder: Path, parts: dict[str, Any], *, counts: dict[str, Any], seconds: float
 ) -> dict[str, Any]:
-    """Writes the receipt into the partial folder, puts the folder in place, returns the receipt."""
+    """Writes the receipt into the partial folder, renames the folder, returns the receipt."""
     work = partial(folder)
     (work / ".key").unlink()
     receipt = {
@@ -125,7 +124,7 @@ def finish(
 
 
 def place(folder: Path) -> bool:
-    """Renames a complete partial folder into place; also mends a kill between the two renames."""
+    """Renames a complete partial folder to the stage's; also after a kill between the renames."""
     work, old = partial(folder), replaced(folder)
     if not (work / RECEIPT).exists():
         return False

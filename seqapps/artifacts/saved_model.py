@@ -1,8 +1,8 @@
-"""SavedModels as functions of named arrays: the one place that calls an endpoint.
+"""SavedModels as functions of named arrays; the only module that calls an endpoint.
 
-The evaluate stage, the export's check, servers, notebooks and `make predict` all ask through
-`Endpoint`. A server's environment has another TensorFlow and no training code, so this module needs
-TensorFlow, NumPy and its neighbours alone; TensorFlow is imported when a model is loaded.
+The evaluate stage, the export's check, servers, notebooks and `make predict` all call `Endpoint`. A
+server's environment has another TensorFlow and no training code, so this module needs only NumPy,
+pydantic and TensorFlow, which is imported when a model is loaded.
 
 Axis letters: N rows.
 """
@@ -22,7 +22,7 @@ from seqapps.artifacts import columns, json_codec, layout
 from seqapps.artifacts.json_codec import BadRequest, Tensor
 
 DEFAULT = "serving_default"
-"""The endpoint that is asked where none is named."""
+"""The endpoint that is called if none is named."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +59,16 @@ class Endpoint:
             answer = self.function(**tensors)
         except (tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError) as error:
             raise BadRequest(f"the model refuses these values: {_reason(error)}") from None
-        except UnicodeDecodeError:  # TensorFlow's own sentence quotes the bytes it was sent
+        except UnicodeDecodeError:  # TensorFlow's message quotes the bytes of the request
             raise BadRequest("the model refuses these values: bytes it cannot read") from None
         return {name: tensor.numpy() for name, tensor in answer.items()}
 
     def in_batches(self, rows: Columns, batch_size: int) -> Columns:
-        """The answers to all rows, name -> (N, ...), asked in batches, in the same order.
+        """The answers to all rows, name -> (N, ...), in the same order, computed in batches.
 
-        Columns that the endpoint does not take are passed over. Rows of different lengths are
-        padded with zeros to the longest of their batch; rows of like length go together, so that
-        little is padded.
+        Columns that the endpoint does not take are ignored. Rows of different lengths are padded
+        with zeros to the longest of their batch; rows of similar length are batched together, so
+        that there is little padding.
         """
         request = {name: rows[name] for name in self.inputs}
         sizes = np.max([[_size(row) for row in values] for values in request.values()], axis=0)
@@ -84,7 +84,8 @@ class Endpoint:
 class SavedModel:
     """A loaded version of an exported model.
 
-    `endpoints` maps a signature's name to its `Endpoint`; `number` is the folder's.
+    `endpoints` maps a signature's name to its `Endpoint`; `number` is the version, 0 if
+    the folder's name is no number.
     """
 
     def __init__(self, folder: Path):
@@ -120,7 +121,7 @@ class SavedModel:
 
 
 class Model:
-    """An exported model for Python: call it with rows, get the endpoint's answer.
+    """An exported model as a callable: rows in, the endpoint's answer out.
 
     >>> model = seqapps.open("dna")  # doctest: +SKIP
     >>> model(["ACGT" * 30])["probability"].shape  # doctest: +SKIP
@@ -137,15 +138,15 @@ class Model:
         return SavedModel(self.folder)
 
     def __call__(self, *rows: Any, endpoint: str = DEFAULT, **named: Any) -> dict[str, Any]:
-        """The endpoint's answer, name -> array with a row per row given; text as str.
+        """The endpoint's answer to N rows, name -> array (N, ...); text as str.
 
         Args:
             *rows: the rows of each input, in the order the repr shows them.
-            endpoint: which one to ask.
+            endpoint: the name of the endpoint.
             **named: rows of inputs by name.
 
         Raises:
-            BadRequest: what was given does not fit the endpoint.
+            BadRequest: the rows do not fit the endpoint, or there is no such endpoint.
         """
         asked = self.saved.endpoint(endpoint)
         if len(rows) > len(asked.inputs):
@@ -185,7 +186,7 @@ def of_function(name: str, function: Callable[..., Tensors], signature: list[Any
 
 
 def taking(endpoints: dict[str, Iterable[str]], names: Iterable[str]) -> str:
-    """The endpoint whose inputs have exactly these names: `serving_default` if it does.
+    """The name of the endpoint with exactly these inputs; `serving_default` comes first.
 
     Raises:
         ValueError: there is none.
@@ -212,7 +213,7 @@ def _size(value: Any) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """The sentence in TensorFlow's message: of a failed assertion, the text it was given."""
+    """The reason in TensorFlow's error message; of a failed assertion, the assertion's text."""
     lines = str(getattr(error, "message", error)).strip().splitlines()
     lines = [line for line in lines if line.strip() and "[[{{node" not in line]
     asserted = re.search(r"assertion failed: \[(.*?)\](?: \[|$)", lines[-1])

@@ -12,7 +12,7 @@ from seqapps.experiments import mlflow_store, report
 
 LATEST = 5
 COMPARED = 1000
-"""The number of runs, from the newest back, among which a name in RUNS is looked for."""
+"""The number of newest runs in which a name in RUNS is looked up."""
 
 
 def table(app: App[P], names: list[str], *, profile: str = "", root: Path) -> str:
@@ -23,7 +23,7 @@ def table(app: App[P], names: list[str], *, profile: str = "", root: Path) -> st
 
     Args:
         app: the application.
-        names: names of runs, or parts of names or ids; empty: the last few judged runs.
+        names: names of runs, parts of names, or beginnings of ids; empty: the last evaluated runs.
         profile: only its runs; empty: those of all profiles.
         root: the project's folder.
 
@@ -49,7 +49,7 @@ def _is_judged(app: App[P], run: Any) -> bool:
 
 
 def _pipelines(runs: list[Any]) -> list[Any]:
-    # Members of a sweep stand in its own table, and here when they are named.
+    # Members of a sweep are in the sweep's table; here they are compared only if named.
     return [run for run in runs if run.data.tags["seqapps.level"] == "pipeline"]
 
 
@@ -63,7 +63,7 @@ def _named(name: str, runs: list[Any]) -> Any:
 
 
 def _facts(app: App[P], run: Any) -> dict[str, str]:
-    """Row label -> text, for one run; labels of what is shown only if it differs start with ~."""
+    """Row label -> text, for one run; labels with ~ are shown only if runs differ."""
     metrics, metric = run.data.metrics, app.headline[0]
     low, high = (report.number(metrics[f"{metric}.{end}"]) for end in ("low95", "high95"))
     facts = {

@@ -1,6 +1,6 @@
-"""MLflow's store: its address, its environment, its client, its user interface.
+"""MLflow's tracking store: address, environment, client and user interface.
 
-Nothing else in seqapps imports MLflow, but for `pyfunc_model`, which MLflow runs.
+Only this module imports MLflow, and `pyfunc_model`, which MLflow runs.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ def uri(root: Path) -> str:
 
 
 def environment(root: Path) -> dict[str, str]:
-    """The environment MLflow runs in: no telemetry, a dead server is given up on in seconds."""
+    """The environment variables of MLflow: no telemetry, short timeouts if a server is down."""
     defaults = {
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "DO_NOT_TRACK": "true",
@@ -41,7 +41,7 @@ def environment(root: Path) -> dict[str, str]:
 
 
 def mlflow(root: Path) -> Any:
-    """The package, imported in its environment and pointed at the store."""
+    """The package `mlflow`, imported with its environment and set to the store."""
     os.environ.update(environment(root))
     import mlflow as package
     import mlflow.data.code_dataset_source
@@ -56,7 +56,7 @@ def mlflow(root: Path) -> Any:
 
 
 def experiment(mlflow: Any, name: str, root: Path) -> str:
-    """The id of an application's experiment, which is made if need be."""
+    """The id of an application's experiment, created if missing."""
     known = mlflow.get_experiment_by_name(name)
     if known:
         return known.experiment_id
@@ -67,13 +67,13 @@ def experiment(mlflow: Any, name: str, root: Path) -> str:
 
 
 def client(root: Path, app: App[P]) -> tuple[Any, str]:
-    """MLflow's client and the application's experiment."""
+    """MLflow's client and the id of the application's experiment."""
     package = mlflow(root)
     return package.MlflowClient(), experiment(package, app.name, root)
 
 
 def numbers(values: dict[str, Any]) -> dict[str, float]:
-    """The numeric entries, nested names joined by dots; signs MLflow refuses in a name become _."""
+    """The numbers except nan; nested names joined by dots, characters MLflow refuses become _."""
     flat: dict[str, float] = {}
     for raw, value in values.items():
         name = re.sub(r"[^\w ./:-]", "_", raw)
@@ -85,7 +85,7 @@ def numbers(values: dict[str, Any]) -> dict[str, float]:
 
 
 def sentence(error: Exception) -> str:
-    """An exception of MLflow's in one line."""
+    """One line that describes an exception of MLflow's."""
     return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
 
 
@@ -94,7 +94,7 @@ def ui(root: Path, port: int) -> int:
     print(f"MLflow UI on http://127.0.0.1:{port} (store: {uri(root)})", flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--workers", "1", "--backend-store-uri", uri(root)]
-    # MLflow starts processes of its own; in a session together, they end together.
+    # MLflow starts child processes; in one session, one signal ends them all.
     process = subprocess.Popen(command, env=environment(root), start_new_session=True)
     try:
         return process.wait()

@@ -1,8 +1,8 @@
 """MLflow's registry: an exported SavedModel as a registered model, and the alias of the champion.
 
-The registered model has the application's name and answers by `pyfunc_model`, with the SavedModel
-itself, the modules that read it and the versions of the packages it needs inside. `stage_run` hands
-these functions MLflow.
+The registered model has the application's name and predicts by `pyfunc_model`. It holds the
+SavedModel, the modules that read it and the versions of the packages it needs. `stage_run` passes
+the package `mlflow` to these functions.
 """
 
 import hashlib
@@ -23,11 +23,11 @@ CARRIED = ("__init__.py", "app.py", "config.py") + tuple(
     f"artifacts/{name}.py"
     for name in ("__init__", "columns", "json_codec", "layout", "saved_model")
 )
-"""The modules a registered model takes along, as paths in the package."""
+"""The modules that are copied into a registered model, as paths in the package."""
 
 
 def registered(mlflow: Any, app: App[P], *, profile: str, folder: Path) -> Any:
-    """The version in MLflow's registry that holds the SavedModel in `folder`, made if need be."""
+    """The version in MLflow's registry that holds the SavedModel in `folder`; made if missing."""
     tags = {
         "seqapps.profile": profile,
         "seqapps.version": folder.name,
@@ -58,7 +58,7 @@ def registered(mlflow: Any, app: App[P], *, profile: str, folder: Path) -> Any:
 
 
 def set_alias(mlflow: Any, app: App[P], *, profile: str, exported: Path) -> None:
-    """Points the alias at the version that `champion.json` names, if it names one."""
+    """Sets the alias to the version that `champion.json` names, if it names one."""
     number = layout.champion_number(exported)
     if number is not None:
         folder = layout.version(exported, number)

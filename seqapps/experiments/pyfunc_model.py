@@ -1,8 +1,7 @@
-"""The model that MLflow runs: a registered SavedModel, asked as our server asks it.
+"""The `pyfunc` model that MLflow runs: a registered SavedModel, called as by the server.
 
 MLflow copies this file into the model, beside the SavedModel and the few modules it needs, so a
-registered model answers without this project. With `mlflow_store` the only
-module that imports MLflow.
+registered model answers without this project. Only this module and `mlflow_store` import MLflow.
 """
 
 from pathlib import Path
@@ -18,8 +17,8 @@ from seqapps.artifacts import json_codec, saved_model
 class SavedModelPredictor:
     """The endpoint `serving_default` of an exported SavedModel, with the methods MLflow calls.
 
-    They stand outside of the class that is MLflow's: there it would ask for type hints, and make of
-    them a schema that refuses a table or a dict.
+    The methods are not in a subclass of MLflow's class: there MLflow would ask for type hints, and
+    derive a schema from them that refuses a table or a dict.
     """
 
     def load_context(self, context: Any) -> None:
@@ -27,7 +26,7 @@ class SavedModelPredictor:
         self.model = saved_model.SavedModel(Path(context.artifacts["model"]))
 
     def predict(self, context, model_input, params=None):
-        """The answers, a row for each row sent: columns as a dict or a table, or a list of rows.
+        """The answers, one per row of the input: columns as a dict or DataFrame, or a list of rows.
 
         Raises:
             BadRequest: the input does not fit the endpoint.

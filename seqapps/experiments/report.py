@@ -25,7 +25,7 @@ def card(app: App[P], report: dict[str, Any]) -> str:
 
 
 def summary(report: dict[str, Any]) -> str:
-    """The headline with its interval, its baselines from the best on, and its controls: a line."""
+    """One line: the headline with its interval, baselines and controls, each from the best on."""
     headline = report["headline"]
     metric, (low, high) = headline["metric"], headline["interval95"]
 
@@ -40,12 +40,12 @@ def summary(report: dict[str, Any]) -> str:
 
 
 def scores(app: App[P], report: dict[str, Any]) -> str:
-    """The tables of a run, in Markdown: its rivals side by side, then those `measure` made.
+    """The tables of a run, in Markdown: model, baselines and controls, then those of `measure`.
 
-    The first has a column for the headline metric, its parts and `app.reported`; its rows are the
-    model, whatever else the metrics name as `row.metric` (another endpoint, a network beside the
-    shipped one), the baselines and the controls. Metrics named `table.row.column` fill one table
-    for each first word.
+    The first has columns for the headline metric, its parts and `app.reported`. Its rows are the
+    model, each `row` of metrics named `row.metric` (another endpoint, or a network that is not
+    exported), the baselines and the controls. Metrics named `table.row.column` fill one table per
+    `table`.
     """
     headline = report["headline"]
     metric, values = headline["metric"], report["model"]
@@ -90,9 +90,9 @@ def sweeps(root: Path, profile: str) -> dict[str, str]:
 
 
 def write(root: Path, profile: str) -> list[Path]:
-    """Puts a profile's tables between their marks; returns the pages that hold them.
+    """Writes a profile's tables between their marks; returns the pages that hold them.
 
-    The tables over all applications go into README.md, each application's own into its card. A
+    The tables over all applications go into README.md, each application's tables into its card. A
     page without marks for this profile is left as it is.
     """
     readme, begin = root / layout.README, BEGIN.format(profile=profile)
@@ -144,7 +144,7 @@ def _fill(page: Path, begin: str, *, text: str) -> bool:
 
 
 def _beside(values: dict[str, float], columns: list[str]) -> dict[str, dict[str, float]]:
-    """Rows named in `row.metric`, but for those that repeat the model's own."""
+    """Rows of metrics named `row.metric`, without those that only repeat the model's values."""
     rows: dict[str, dict[str, float]] = {}
     for name, value in values.items():
         row, _, column = name.rpartition(".")
@@ -171,7 +171,7 @@ def _table(rows: dict[str, dict[str, Any]], columns: list[str]) -> str:
 
 
 def number(value: float) -> str:
-    """Three decimals, or three digits where those would show nothing.
+    """Text of a number: three decimals; below 0.1 three digits; from 1,000 on no decimals.
 
     >>> number(0.9614), number(0.00155), number(41522.0)
     ('0.961', '0.00155', '41,522')

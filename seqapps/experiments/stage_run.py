@@ -1,9 +1,9 @@
 """MLflow runs of stages: metrics, figures, models and parameters, logged from a stage's files.
 
 Each application has an experiment; each call of Make that does work is a parent run with a child
-per stage. Tracking never stops the work: a stage's files hold all that is logged, so what could
-not be logged (the server was down) is said and logged from those files at the next call. The file
-`tracked.json` in a stage's folder marks what has been logged.
+per stage. Errors of tracking never stop a stage. Its files hold all that is logged, so what could
+not be logged (the server was down) is reported, and logged from those files by the next call. The
+file `tracked.json` in a stage's folder marks that it has been logged.
 """
 
 import json
@@ -22,9 +22,9 @@ from seqapps.config import Params
 from seqapps.experiments import mlflow_store, model_registry, report
 
 NOTE_CHARACTERS = 8000
-"""MLflow cuts a run's note there, and warns; the whole card is the artifact `card.md`."""
+"""MLflow cuts a longer note of a run, and warns; the whole card is the artifact `card.md`."""
 PIPELINE = "SEQAPPS_PIPELINE"
-"""Environment variable that holds the name of this call of Make: stages of one call share it."""
+"""Environment variable with the id of this call of Make; its stages log to one parent run."""
 
 
 class StageRun:
@@ -69,7 +69,7 @@ class StageRun:
             self._try(lambda: self._close("FAILED"))
 
     def catch_up(self, folder: Path, params: dict[str, Any]) -> None:
-        """Logs a finished stage that has not been logged yet, from its own files."""
+        """Logs a finished stage that has not been logged yet, or a new champion of its export."""
         if _mark(folder) is None:
             self.start()
             self.finish(folder, params)
@@ -137,28 +137,28 @@ class StageRun:
     def _try(self, action: Callable[[], Any]) -> None:
         try:
             action()
-        except Exception as error:  # whatever MLflow raises must not cost a training
+        except Exception as error:  # no error of MLflow's may end a training
             self.problem = self.problem or mlflow_store.sentence(error)
 
 
 def is_logged(stage: str, folder: Path) -> bool:
-    """True if MLflow has all there is of a finished stage, so that `catch_up` would do nothing."""
+    """True if a finished stage has been logged completely, so that `catch_up` would do nothing."""
     return _mark(folder) is not None and (stage != "export" or not _is_behind(folder))
 
 
 def mirror(app: App[Params], *, profile: str, exported: Path, root: Path) -> None:
     """Moves MLflow's alias to the version that `champion.json` names, unless it is there.
 
-    When MLflow cannot be reached, that is said, and the next call of the export stage does it.
+    If MLflow cannot be reached, a line is printed, and the next call of the export stage moves it.
     """
     number, mark = layout.champion_number(exported), _mark(exported)
     if mark is None or not _is_behind(exported):
-        return  # an export that has not been logged at all is mirrored when it is
+        return  # logging an export also sets the alias
     try:
         mlflow = mlflow_store.mlflow(root)
         mlflow.set_experiment(experiment_id=mlflow_store.experiment(mlflow, app.name, root))
         model_registry.set_alias(mlflow, app, profile=profile, exported=exported)
-    except Exception as error:  # as with a stage's run: it must not cost the user's work
+    except Exception as error:  # no error of MLflow's may end the command
         reason = mlflow_store.sentence(error)
         print(
             f"{app.name}: not told to MLflow ({reason}); the next make {app.name} does", flush=True
@@ -215,7 +215,7 @@ def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
     metrics = json.loads((folder / layout.METRICS).read_text())
     low, high = metrics["headline"]["interval95"]
     metric = metrics["headline"]["metric"]
-    # MLflow shows metrics in the order they are logged in: what is asked for first stands first.
+    # MLflow shows metrics in the order of logging, so the headline is logged first.
     values = {
         metric: metrics["headline"]["value"],
         f"{metric}.low95": low,

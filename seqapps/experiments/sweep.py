@@ -1,8 +1,8 @@
-"""One key of a profile tried with several values and seeds: one table, one figure.
+"""Sweeps: one key of a profile with several values and seeds, as a table and a figure.
 
 Each member is a variant of the profile (see `config`) that is trained and evaluated as any profile
-is. So what the key does not reach is shared, a stopped sweep goes on where it stopped, and the
-profile's own folders are left alone.
+is. So stages that the key does not reach are shared, a stopped sweep resumes where it stopped,
+and the profile's folders are not changed.
 """
 
 import hashlib
@@ -43,7 +43,7 @@ class Sweep:
         return ProfileFolder(self.root, self.app.name, self.profile).sweep(self.key)
 
     def members(self) -> list[tuple[str, int | None, str]]:
-        """(value, seed, variant); without seeds the profile's own seed is used."""
+        """(value, seed, variant); without seeds the profile's seed is used."""
         return [
             (value, seed, config.variant(self.profile, words))
             for value in self.values
@@ -64,10 +64,10 @@ def plan(
     words: list[str],
     root: Path,
 ) -> Sweep:
-    """The sweep that the words of the command line describe, every member's parameters checked.
+    """The sweep that the command line describes, with every member's parameters validated.
 
     Raises:
-        UserError: a key, value or seed that no member could be trained with.
+        UserError: a wrong key, value or seed, or no values.
     """
     if key.partition(".")[0] not in JUDGED:
         tables = ", ".join(JUDGED)
@@ -93,7 +93,7 @@ def plan(
 
 
 def run(sweep: Sweep) -> str:
-    """Trains and evaluates the members that are not yet, logs the table; returns it as Markdown.
+    """Trains and evaluates the members that are not fresh; logs the table, returns it as Markdown.
 
     Raises:
         UserError: no member could be trained.
@@ -138,7 +138,7 @@ def _values(text: str) -> list[str]:
 
 
 def _digest(sweep: Sweep) -> str:
-    # The same command looks its run in MLflow up by this.
+    # A repeated command looks up its run in MLflow by this digest.
     text = json.dumps([sweep.profile, sweep.key, sweep.values, sweep.seeds])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,7 +1,7 @@
 """Runs of sweeps and studies in MLflow: a parent, and a child per member, logged from their files.
 
-Runs that MLflow holds already are looked up by their digest, so a sweep that goes on after a stop,
-or after the server was down, adds what is missing and nothing twice.
+Runs are looked up in MLflow by their digest, so a sweep that resumes after a stop, or after the
+server was down, logs what is missing and nothing twice.
 """
 
 from collections.abc import Callable, Iterable
@@ -48,7 +48,7 @@ class SweepRun:
 
         Args:
             name: of the run.
-            digest: of all that is logged; a run of this name with another is removed.
+            digest: of all that is logged; a run of this name with another digest is removed.
             params: the parameters of the member.
             metrics: its final numbers.
             curves: a dict per epoch, with the key `epoch`.
@@ -76,7 +76,7 @@ class SweepRun:
             self._try(lambda: log(*mlflow_store.client(self.root, self.app)))
 
     def close(self, status: str, metrics: dict[str, float], files: list[Path]) -> None:
-        """Puts the table and figure of all members into the parent, which ends."""
+        """Logs the table and figure of all members to the parent run, and ends it."""
 
         def log(client: Any) -> None:
             assert self.run_id
@@ -132,5 +132,5 @@ class SweepRun:
     def _try(self, action: Callable[[], object]) -> None:
         try:
             action()
-        except Exception as error:  # whatever MLflow raises must not cost a training
+        except Exception as error:  # no error of MLflow's may end a training
             self.problem = self.problem or mlflow_store.sentence(error)

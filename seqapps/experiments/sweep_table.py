@@ -2,7 +2,8 @@
 
 A member is a dict: `value`, `seed`, `variant` and either `failed` (the reason) or the measured
 numbers: `score` and `interval95` on test, `validation` (the best of `monitor`, the mean over
-folds), `seconds` of training, `weights`, and the best baseline as `rival` and `rival_score`.
+folds), `seconds` of training, the number of `weights`, and the best baseline as `rival` and
+`rival_score`.
 """
 
 from pathlib import Path

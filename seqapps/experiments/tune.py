@@ -1,9 +1,9 @@
-"""A search for better parameters of `[train]`: an Optuna study that can be stopped and goes on.
+"""Search for parameters of `[train]`: an Optuna study that can be stopped and resumed.
 
 The profile's table `[tune]` names the choices and ranges. Each trial is a variant of the profile
-(see `config`) that is trained, never evaluated: the goal is the best monitor on validation. The
-study lies in `tune/study.db` of the profile; trials that were stopped are tried again, from their
-last checkpoint.
+(see `config`) that is trained, never evaluated: the objective is the best monitor on validation.
+The study is stored in `tune/study.db` of the profile; trials that were stopped are repeated from
+their last checkpoint.
 """
 
 import json
@@ -37,7 +37,7 @@ SHOWN = 10
 
 @dataclass(frozen=True)
 class Plan:
-    """A study to come: `space` holds keys of `[train]`, `profile` may be a variant."""
+    """Definition of a study: `space` holds keys of `[train]`, `profile` may be a variant."""
 
     app: App[Params]
     profile: str
@@ -52,7 +52,7 @@ class Plan:
 
 
 def plan(app: App[Params], profile: str, *, words: list[str], root: Path) -> Plan:
-    """The study a profile describes, the ends of every range and every choice checked.
+    """The study that a profile describes, with all choices and ends of ranges validated.
 
     Raises:
         UserError: nothing to search, or a value that `[train]` would not take.
@@ -70,12 +70,12 @@ def plan(app: App[Params], profile: str, *, words: list[str], root: Path) -> Pla
 
 
 def run(searched: Plan, *, trials: int, jobs: int) -> str:
-    """Tries until the study has `trials` results; returns its table as Markdown.
+    """Runs trials until the study has `trials` results; returns its table as Markdown.
 
     Args:
         searched: see `plan`.
         trials: the number of results, counting those of earlier calls.
-        jobs: processes that try at the same time.
+        jobs: number of parallel processes.
     """
     app = searched.app
     for stage in ("ingest", "preprocess"):
@@ -97,7 +97,7 @@ def run(searched: Plan, *, trials: int, jobs: int) -> str:
 
 
 def markdown(searched: Plan, study: optuna.Study) -> str:
-    """The best trials, and the command's words that use the best one."""
+    """The best trials as a Markdown table, and the best one's parameters as words for SET."""
     complete = sorted(study.get_trials(states=(TrialState.COMPLETE,)), key=lambda t: t.value or 0)
     if study.direction == optuna.study.StudyDirection.MAXIMIZE:
         complete.reverse()
@@ -185,7 +185,7 @@ def _draw_one(searched: Plan, trial: optuna.Trial, name: str) -> Any:
 
 
 def _study(searched: Plan) -> optuna.Study:
-    # Other data, code or parameters make another study: their trials say nothing about this one.
+    # Trials with other data, code or parameters do not compare, so they are another study.
     app, profile, root = searched.app, searched.profile, searched.root
     parts = receipts.wanted(app, "train", searched.params, profile=profile, root=root)
     ranges = {
@@ -203,7 +203,7 @@ def _study(searched: Plan) -> optuna.Study:
 
 
 def _storage(searched: Plan) -> optuna.storages.RDBStorage:
-    # Several processes write to it; on a slow disk SQLite's own five seconds are soon over.
+    # Several processes write to it; SQLite's default timeout of 5 s is short for a slow disk.
     return optuna.storages.RDBStorage(
         f"sqlite:///{searched.folder.absolute() / layout.STUDY}",
         engine_kwargs={"connect_args": {"timeout": 120}},
@@ -211,7 +211,7 @@ def _storage(searched: Plan) -> optuna.storages.RDBStorage:
 
 
 def _requeue(study: optuna.Study) -> None:
-    # The caller holds the study's lock, so what is still running has been killed.
+    # The caller holds the study's lock, so a trial that is still marked as running was killed.
     known = [t.params for t in study.get_trials(states=DONE)]
     known += [
         t.system_attrs["fixed_params"] for t in study.get_trials(states=(TrialState.WAITING,))

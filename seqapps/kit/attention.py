@@ -1,4 +1,4 @@
-"""Attention: weights over encoder positions, and the context they give.
+"""Attention over encoder positions: weights and context vectors.
 
 Axis letters: B batch, T steps, U units, N positions, C channels of a position.
 """
@@ -9,7 +9,7 @@ import keras
 
 
 class Attention(keras.layers.Layer):
-    """Scores of each step and position, their softmax, and the weighted sum of the positions.
+    """Attention of each step over the positions: scores, softmax, weighted sum.
 
     "dot" s_ij = (W h_i) . (V p_j) / sqrt(width) (Luong et al. 2015, scaled); "bahdanau"
     s_ij = v . tanh(W h_i + V p_j) (Bahdanau et al. 2014); c_i = sum_j softmax(s)_ij p_j.
@@ -18,13 +18,13 @@ class Attention(keras.layers.Layer):
     def __init__(self, kind: Literal["dot", "bahdanau"], width: int, **kwargs):
         super().__init__(**kwargs)
         self.supports_masking = True
-        # The additive score makes a tensor of (B, T, N, width): a narrow one is most of the speed.
+        # The additive score makes a tensor of (B, T, N, width), so a narrow one is much faster.
         self.query = keras.layers.Dense(width, use_bias=False)
         self.key = keras.layers.Dense(width)
         self.score = keras.layers.Dense(1, use_bias=False) if kind == "bahdanau" else None
 
     def call(self, hidden, positions, mask=None):
-        """The context (B, T, C) and the weights (B, T, N) that made it, both float32.
+        """The context vectors (B, T, C) and the attention weights (B, T, N), both float32.
 
         Args:
             hidden: float32 (B, T, U), the queries.

@@ -1,8 +1,8 @@
-"""Vanishing gradients: the gradient at a net's last step by its distance in time.
+"""Vanishing gradients: the gradient norm of the last hidden state by distance in time.
 
-Bengio, Simard & Frasconi (1994): the gradient that reaches a step k before is a product of k
-Jacobians dh_t / dh_(t-1), which shrinks (or grows) like a power of k in a simple network; an LSTM's
-cell adds, so that less is lost.
+Bengio, Simard & Frasconi (1994): the gradient at k steps before is a product of k Jacobians
+dh_t / dh_(t-1). In a simple recurrent network it shrinks or grows exponentially with k. An LSTM
+updates its cell by addition, so the gradient shrinks less.
 
 Axis letters: B batch, T steps, C channels, U units.
 """
@@ -43,7 +43,7 @@ def figure(norms: dict[str, np.ndarray], *, title: str) -> Figure:
 
     Args:
         norms: name -> `by_distance`.
-        title: the input, and the training of the nets.
+        title: names the input and the training of the nets.
     """
     with mpl.rc_context(plots.STYLE):
         drawn = plots.figure(6.4, 4.0)

@@ -15,10 +15,10 @@ from seqapps.config import Cell
 Products = Literal["float32", "bfloat16"]
 
 FORGET_BIAS = 1.0
-"""Initial bias of the forget gate of simple recurrent units, so that states last at first."""
+"""Added to the logits of the SRU's forget gate, so that states are kept early in training."""
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
-"""Linux' names of the x86 instructions that multiply bfloat16."""
+"""Flags in Linux's /proc/cpuinfo of x86 processors that multiply bfloat16."""
 
 
 def recurrent(
@@ -40,18 +40,18 @@ def recurrent(
             h_t = tanh(W x_t + R h_(t-1)); "gru" (Cho et al. 2014); "lstm" (Hochreiter &
             Schmidhuber 1997); "sru" (Lei et al. 2018, see `SRU`).
         units: width of h in each direction.
-        layers: depth; a layer reads the whole sequence the one below it made.
+        layers: depth; a layer reads the whole output sequence of the one below it.
         bidirectional: h of both directions of time side by side (Schuster & Paliwal 1997).
-        dropout: share of the inputs of each layer set to zero in training.
-        return_sequences: h at each step, or only where each direction ends: the last step that the
-            mask counts and, backwards, the first.
-        return_state: the stack can `carry` its state from one piece of a sequence to the next; not
-            for a bidirectional one.
-        products: of "sru" alone, the dtype of matrix products in training; sums, states and weights
-            stay float32 (Kalamkar et al. 2019), and so does all but training.
+        dropout: fraction of the inputs of each layer set to zero in training.
+        return_sequences: h at each step; else h at the last step of each direction: the last true
+            step of the mask and, backwards, the first step.
+        return_state: `carry` can pass the states from one piece of a sequence to the next; not
+            for a bidirectional stack.
+        products: dtype of the matrix products of "sru" in training; sums, states, weights and all
+            of inference stay float32 (Kalamkar et al. 2019).
         name: of the layer.
 
-    Called with `mask` (B, T), true where a step counts; padding must lie on the right.
+    Called with `mask` bool (B, T), false at padding, which must be on the right.
     """
     stack = [
         _layer(
@@ -86,19 +86,22 @@ class Stack(keras.layers.Layer):
         self.built = True
 
     def call(self, steps, mask=None, training=False):
-        """H of the last layer, float32 (B, T, U) or (B, U); steps (B, T, C), mask bool (B, T)."""
+        """Outputs of the last layer, float32 (B, T, U) or (B, U).
+
+        Steps are float32 (B, T, C), the mask bool (B, T).
+        """
         for drop, layer in zip(self.drops, self.layers, strict=True):
             steps = layer(drop(steps, training=training), mask=mask, training=training)
             steps = steps[0] if isinstance(steps, list | tuple) else steps
         return steps
 
     def carry(self, steps, states, training=False):
-        """H of the last layer (B, T, U), and the states after the last step; needs return_state.
+        """Outputs of the last layer (B, T, U), states after the last step; needs return_state.
 
         Args:
             steps: float32 (B, T, C), one piece of a longer sequence.
-            states: those after the piece before; `zero_states` at the beginning.
-            training: whether inputs are dropped.
+            states: the states after the previous piece; `zero_states` for the first.
+            training: True applies dropout.
         """
         if not self.built:
             self.build(steps.shape)
@@ -123,7 +126,7 @@ class Stack(keras.layers.Layer):
 
 
 class WithoutRecurrence(keras.layers.Layer):
-    """tanh(W x_t) at each step, or only at the ends of time, in the place of a recurrent layer."""
+    """Layer without recurrence: tanh(W x_t) at each step, or at the last of each direction."""
 
     def __init__(self, units: int, *, bidirectional: bool, return_sequences: bool, **kwargs):
         super().__init__(**kwargs)
@@ -142,18 +145,18 @@ class WithoutRecurrence(keras.layers.Layer):
         return (*(shape[:2] if self.return_sequences else shape[:1]), self.dense.units)
 
     def call(self, steps, mask=None, training=False):
-        """H, float32 (B, T, U) or (B, U), as a recurrent layer returns it."""
+        """Outputs float32 (B, T, U) or (B, U), as a recurrent layer returns them."""
         hidden = self.dense(steps)
         return hidden if self.return_sequences else _ends(hidden, self.directions, mask)
 
 
 class SRU(keras.layers.Layer):
-    """Simple recurrent units (Lei et al. 2018): gates that do not wait for the step before.
+    """Simple recurrent units (Lei et al. 2018): gates that do not depend on the previous state.
 
     With y_t = LayerNorm(x_t): f_t = sigmoid(F y_t + e), c_t = f_t * c_(t-1) + (1 - f_t) * W y_t,
     r_t = sigmoid(R y_t + d), h_t = r_t * c_t + (1 - r_t) * x_t, with V y_t in place of x_t where
-    widths differ. Only the sum of c_t runs through time; all products of matrices are made at once,
-    while a GRU's small ones wait for each other.
+    widths differ. Only the elementwise recurrence of c_t runs through time. All matrix products are
+    made at once; a GRU needs a small one at each step.
     """
 
     def __init__(
@@ -191,15 +194,15 @@ class SRU(keras.layers.Layer):
         return [tf.zeros([batch_size, self.width])]
 
     def call(self, steps, mask=None, initial_state=None, training=False):
-        """H, float32 (B, T, U) or (B, U), as a recurrent layer returns it.
+        """Outputs float32 (B, T, U) or (B, U), as a recurrent layer returns them.
 
-        With return_state, then the state after the last step, (B, U).
+        With return_state also the state after the last step, (B, U).
         """
         parts = tf.split(self._products(self.norm(steps), training), self.parts, axis=-1)
         new, forget, show = parts[:3]
         forget = tf.sigmoid(forget + FORGET_BIAS)
         added = (1.0 - forget) * new
-        if mask is not None:  # what comes before a row's end, read backwards, adds nothing
+        if mask is not None:  # read backwards, padding comes first: it must leave the state at zero
             added *= tf.cast(mask, added.dtype)[:, :, None]
         if initial_state is not None:
             first = added[:, :1] + forget[:, :1] * initial_state[0][:, None]
@@ -220,7 +223,7 @@ class SRU(keras.layers.Layer):
         return tf.cast(tf.matmul(steps, kernel), tf.float32) + self.dense.bias
 
     def _turned(self, steps: tf.Tensor) -> tf.Tensor:
-        """The second direction's half with time reversed, and back again."""
+        """Reverses the backward half of steps (B, T, U) in time; a second call undoes it."""
         if self.directions == 1:
             return steps
         ahead, back = tf.split(steps, 2, axis=-1)
@@ -229,7 +232,7 @@ class SRU(keras.layers.Layer):
 
 @cache
 def has_bfloat16() -> bool:
-    """True if the processor multiplies bfloat16 itself; one that must imitate it gains nothing."""
+    """True if the processor has bfloat16 instructions; emulation would gain nothing."""
     flags = Path("/proc/cpuinfo")
     return flags.exists() and bool(BFLOAT16_FLAGS & set(flags.read_text().split()))
 
@@ -238,8 +241,8 @@ def has_bfloat16() -> bool:
 def linear_recurrence(kept, added):
     """h_t = kept_t * h_(t-1) + added_t from h_(-1) = 0, all float32 (B, T, U).
 
-    Its gradient is the same recurrence from the end, with one walk and nothing stored between:
-    d_t = g_t + kept_(t+1) * d_(t+1) for `added`, d_t * h_(t-1) for `kept`.
+    The gradient is the same recurrence backwards in time, which stores no intermediate values: with
+    g_t the gradient of h_t, d_t = g_t + kept_(t+1) * d_(t+1) for `added`, d_t * h_(t-1) for `kept`.
     """
     hidden = _walk(kept, added, backwards=False)
 
@@ -267,7 +270,7 @@ def _walk(kept: tf.Tensor, added: tf.Tensor, *, backwards: bool) -> tf.Tensor:
 
 
 def _ends(hidden, directions, mask):
-    """Last state of each direction, (B, U): at the last true step, and at the first."""
+    """Last output of each direction, (B, U): at the last true step of the mask, at the first."""
     forward, *backward = tf.split(hidden, directions, axis=-1)
     ends = [_last(forward, mask), *(first[:, 0] for first in backward)]
     return keras.ops.concatenate(ends, axis=-1)

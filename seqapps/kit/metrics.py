@@ -1,4 +1,4 @@
-"""Metrics shared by applications, and the interval that stands beside every headline.
+"""Metrics shared by applications, and the bootstrap interval of the headline metric.
 
 Edit distances are counted by jiwer.
 
@@ -22,15 +22,15 @@ def bootstrap(
     seed: int,
     groups: np.ndarray | None = None,
 ) -> tuple[float, float]:
-    """The 95 % percentile interval of a score when the examples are drawn anew (Efron 1979).
+    """The 95 % percentile interval of a score by the bootstrap over rows (Efron 1979).
 
     Args:
         score: value of a (truth, response) pair of columns.
         truth: columns of length N.
         response: columns of length N, in the same order.
-        samples: how many draws with replacement.
+        samples: number of bootstrap samples, drawn with replacement.
         seed: of the draws.
-        groups: [N] labels; whole groups are drawn instead of rows when given.
+        groups: (N,) labels; whole groups are drawn instead of rows; None: rows.
     """
     count = len(next(iter(truth.values())))
     rng = np.random.default_rng(seed)
@@ -49,9 +49,10 @@ def bootstrap(
 
 
 def auroc(positive: np.ndarray, probability: np.ndarray) -> float:
-    """Area under the ROC curve, a scalar: P(a positive row ranks above a negative one); or nan.
+    """Area under the ROC curve, a scalar: P(a positive row ranks above a negative one).
 
-    Rows are (N,). A tie counts half: `auroc([1, 0, 1, 0], [.9, .8, .4, .1])` is 3 of 4 pairs, .75.
+    Rows are (N,); nan unless both classes occur. A tie counts half:
+    `auroc([1, 0, 1, 0], [.9, .8, .4, .1])` is 3 of 4 pairs, .75.
     """
     positive = np.asarray(positive, bool)
     yes, no = np.asarray(probability)[positive], np.sort(np.asarray(probability)[~positive])
@@ -62,9 +63,10 @@ def auroc(positive: np.ndarray, probability: np.ndarray) -> float:
 
 
 def auprc(positive: np.ndarray, probability: np.ndarray) -> float:
-    """Average precision, a scalar: precision at each threshold by the recall it adds; or nan.
+    """Average precision, a scalar: precision at the thresholds, weighted by the recall each adds.
 
-    Rows are (N,). `auprc([1, 0, 1, 0], [.9, .8, .4, .1])` is 1/2 * 1/1 + 1/2 * 2/3.
+    Rows are (N,); nan unless both classes occur.
+    `auprc([1, 0, 1, 0], [.9, .8, .4, .1])` is 1/2 * 1/1 + 1/2 * 2/3.
     """
     precision, recall = precision_recall(positive, probability)
     if not len(precision) or np.isnan(recall[-1]) or np.all(positive):

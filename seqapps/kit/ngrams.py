@@ -1,9 +1,11 @@
-"""Character n-gram models as finite automata, so that a graph can walk them with two lookups.
+"""Character n-gram language models as finite automata: two table lookups per character.
 
-A state is a context of up to `order - 1` characters that occurs; reading character c in state s
-costs `log_probability[s, c]` and leads to `following[s, c]`. Witten-Bell interpolation (Witten &
-Bell 1991): P(c | h) = (n(h, c) + t(h) P(c | h')) / (n(h) + t(h)), where t(h) counts the different
-characters that occur after h and h' is h without its oldest character.
+A state is a context of up to `order - 1` characters that occurs; character c in state s has the
+log-probability `log_probability[s, c]` and leads to state `following[s, c]`.
+
+Witten-Bell interpolation (Witten & Bell 1991): P(c | h) = (n(h, c) + t(h) P(c | h')) / (n(h) +
+t(h)), where t(h) counts the different characters that occur after h and h' is h without its oldest
+character.
 
 Axis letters: S states, V letters.
 """
@@ -16,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 START = 0
-"""The state at the beginning of a text, which is that after a space."""
+"""The initial state of a text: the context of one space."""
 
 Counts = dict[str, float]
 """Next character -> how often it follows."""
@@ -41,13 +43,13 @@ def load(path: Path) -> Automaton:
 
 
 def fit(texts: Iterable[str], letters: str, *, order: int, words: Mapping[str, float]) -> Automaton:
-    """The automaton of normalised texts.
+    """The automaton fitted to normalised texts.
 
     Args:
-        texts: each counts once; a space is read after its last word.
+        texts: each counts once, with a space before and after it.
         letters: the alphabet; holds a space.
-        order: characters an n-gram spans.
-        words: further words -> how often they count, each as ` word `.
+        order: length of the n-grams, in characters.
+        words: further words -> their counts, each read as ` word `.
     """
     counts: defaultdict[str, Counts] = defaultdict(lambda: defaultdict(float))
     for line in texts:
@@ -79,7 +81,7 @@ def _count(counts: Mapping[str, Counts], line: str, *, weight: float, order: int
 
 
 def _longest(context: str, known: Mapping[str, int], order: int) -> str:
-    """The longest end of a context that is a state."""
+    """The longest suffix of a context that is a state."""
     context = context[max(0, len(context) - order + 1) :]
     while context and context not in known:
         context = context[1:]

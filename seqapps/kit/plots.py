@@ -1,4 +1,4 @@
-"""The house style of figures; functions return a Figure, only `save` writes one."""
+"""The style of all figures; functions return a Figure, only `save` writes a file."""
 
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ STYLE: Any = {
     "lines.linewidth": 1.6,
 }
 MODEL, BASELINE, REFERENCE = "#0b5fa5", "#c05a00", "#8a8a8a"
-"""Colours of the model, its best rival and reference lines; distinct to colour-blind readers."""
+"""Colours of the model, its best baseline and reference lines; distinct to colour-blind readers."""
 
 
 def figure(width: float = 6.4, height: float = 4.0) -> Figure:
-    """An empty figure of `width` x `height` inches in the house style."""
+    """An empty figure of `width` x `height` inches in the common style."""
     with mpl.rc_context(STYLE):
         return Figure(figsize=(width, height), layout="constrained")
 
@@ -38,7 +38,7 @@ def learning_curves(history: dict[str, list[dict[str, float]]], *, title: str) -
 
     Args:
         history: fold -> rows of `history.csv`.
-        title: what was trained.
+        title: the name of the model.
     """
     rows = next(iter(history.values()))
     names = [name for name in rows[0] if name != "epoch" and not name.startswith("val_")]

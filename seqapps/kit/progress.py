@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress of long loops: a bar on a terminal, else a line every `LINE_SECONDS`."""
 
 import sys
 import time
@@ -12,13 +12,13 @@ LINE_SECONDS = 20.0
 
 
 def over(items: Iterable[T], *, what: str, unit: str, total: int | None = None) -> Iterator[T]:
-    """The same items, while progress is shown.
+    """Yields the items and shows the progress.
 
     Args:
         items: consumed lazily.
-        what: "dna preprocess", say.
-        unit: what an item is called.
-        total: how many there will be, if known.
+        what: a label, such as "dna preprocess".
+        unit: the plural name of an item, such as "rows".
+        total: the number of items, if known.
     """
     if sys.stderr.isatty():
         yield from tqdm(items, desc=what, unit=f" {unit}", total=total, leave=False)

@@ -1,4 +1,4 @@
-"""A new application: a skeleton that passes the contract test, copied from the smallest one."""
+"""Skeleton of a new application: a copy of the smallest one, which passes the contract test."""
 
 import keyword
 import re

@@ -1,6 +1,6 @@
-"""The evaluate stage: the endpoints that will be exported, asked about the test split.
+"""The evaluate stage: the endpoints to be exported, called on the test split.
 
-The model, its baselines and its controls all go through the application's one `score`.
+The model, its baselines and its controls are all scored by the application's `score`.
 """
 
 import json
@@ -28,7 +28,7 @@ Call = Callable[[str, str, Columns], Columns]
 def run(app: App[P], params: P, stages: dict[str, Path], out: Path) -> dict[str, Any]:
     """Writes metrics.json, predictions.csv, responses.jsonl, figures/ and samples/; returns counts.
 
-    `samples/` is there if the application has samples to show.
+    `samples/` is written if the application defines `samples`.
 
     Args:
         app: the application.
@@ -78,7 +78,7 @@ def run(app: App[P], params: P, stages: dict[str, Path], out: Path) -> dict[str,
 
 
 def endpoints(app: App[P], params: P, *, assets: Path, weights: Path) -> dict[str, Endpoint]:
-    """The endpoints of a trained model, by name; they keep the model."""
+    """The endpoints of a trained model, by name; they hold the model in memory."""
     model = training.load(app, params, assets=assets, weights=weights)
     return {
         name: saved_model.of_function(name, function, signature)
@@ -172,7 +172,7 @@ def _short(values: dict[str, float]) -> dict[str, float]:
 
 
 def _controls(app: App[P], evaluation: Evaluation[P]) -> dict[str, Columns]:
-    # Answers of other rows: those the model would give to shuffled inputs.
+    # Permuted answers are the ones the model would give to shuffled inputs.
     count = len(evaluation.truth["key"])
     order = np.random.default_rng(evaluation.params.evaluate.seed).permutation(count)
     shuffled = columns.take(evaluation.response, order)

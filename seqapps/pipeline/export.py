@@ -1,8 +1,8 @@
-"""The export stage: SavedModel writing, and the check that it answers as evaluate was answered.
+"""The export stage: writes the SavedModel and compares its answers with evaluate's.
 
-The shipped model is the last fold's. It is written as `model/<version>/`, the folder shape
-TensorFlow Serving reads, reloaded without any of our code, and compared with the responses that
-evaluate stored.
+The exported model is the last fold's. It is written to `model/<version>/`, the layout that
+TensorFlow Serving reads, reloaded without the application's code, and compared with the responses
+that evaluate stored.
 """
 
 import json
@@ -22,8 +22,8 @@ from seqapps.config import P, UserError
 from seqapps.pipeline import records, training
 
 TOLERANCE = 1e-4
-"""Largest difference of a number between evaluate's answers and the reloaded SavedModel's; both run
-the same graph, so what is left is rounding."""
+"""Largest difference allowed between numbers of evaluate's answers and the reloaded SavedModel's;
+both run the same graph, so differences are rounding errors."""
 
 EXAMPLE_ROWS = 2
 FOREIGN_OPS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
@@ -39,11 +39,11 @@ def run(
         params: all stage tables.
         stages: stage -> folder, for the stages before this one.
         out: the stage's new folder; `model/` keeps the last versions and the champions.
-        previous: the stage's folder so far, whose versions are carried over.
+        previous: the stage's folder before this run; its versions are copied.
 
     Raises:
-        UserError: the model does not beat its baselines, the graph holds a foreign op, or the
-            reloaded model answers differently.
+        UserError: the model does not beat its baselines, or the reloaded model answers differently.
+        ValueError: the graph holds an op that plain TensorFlow lacks.
     """
     report = json.loads((stages["evaluate"] / layout.METRICS).read_text())
     _gate(app, params, report)
@@ -94,8 +94,8 @@ def check_core_ops(folder: Path) -> None:
 def difference(one: dict[str, Any], other: dict[str, Any]) -> float:
     """The largest difference of two answers (plain Python); infinity if a text or shape differs.
 
-    An answer of varying length ends in zeros or empty texts, as many as the longest of its batch
-    needs; they make no difference.
+    An answer of varying length is padded with zeros or empty texts to the longest of its batch;
+    this padding makes no difference.
     """
     largest = 0.0
     for name, value in one.items():

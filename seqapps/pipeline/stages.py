@@ -1,7 +1,7 @@
-"""The five stages, one function each, and the run around them.
+"""The five stages, one function each, and `run`, which brings a stage up to date.
 
-A stage reads the folders of the stages before it and writes its own. Whether it runs at all is
-decided by its receipt (see `receipts`). A tracker, handed in by the caller, is told of the run.
+A stage reads the folders of the stages before it and writes one folder. Its receipt decides if it
+must run (see `receipts`). The caller passes a tracker, which is notified of the run.
 """
 
 import os
@@ -26,7 +26,7 @@ Counts = dict[str, Any]
 
 
 class Tracker(Protocol):
-    """A witness of one stage at work, such as an MLflow run."""
+    """Callbacks of one stage's run, such as those of an MLflow run."""
 
     def start(self) -> None:
         """The stage begins."""
@@ -45,7 +45,7 @@ class Tracker(Protocol):
 
 
 class Quiet:
-    """A tracker that does nothing: its caller does the tracking, or nobody."""
+    """A tracker that does nothing, for a caller that logs by itself or not at all."""
 
     def start(self) -> None:
         """Does nothing."""
@@ -73,15 +73,15 @@ def run(
     force: bool = False,
     root: Path,
 ) -> bool:
-    """Brings one stage up to date and returns True if it had to work.
+    """Brings one stage up to date and returns True if it had to run.
 
     Args:
         app: the application.
         stage: one of `STAGES`.
-        profile: a profile or a variant of one; what a variant shares is made where it is shared.
-        tracker: told of epochs and of the end.
+        profile: a profile or variant; the stage is made in its `config.home`.
+        tracker: notified of the start, the epochs and the end.
         overrides: `table.key=value` words.
-        force: work even if the stage is fresh.
+        force: run even if the stage is fresh.
         root: the project's folder.
 
     Raises:
@@ -109,7 +109,7 @@ def run(
 
 
 def fresh(app: App[P], profile: str, overrides: Iterable[str] = (), *, root: Path) -> Folders:
-    """The stages that `run` would leave as they are, up to the first stale one, and their folders.
+    """Stage -> folder of the fresh stages, up to the first stale one.
 
     Raises:
         UserError: bad parameters.
@@ -144,7 +144,7 @@ def status(
 
 
 def ingest(app: App[P], params: P, folders: Folders, out: Path, _: Tracker) -> Counts:
-    """Writes raw files, verified."""
+    """Writes verified raw files."""
     return app.ingest(params, out)
 
 
@@ -252,7 +252,7 @@ def _work(
 
 
 def _share(folder: ProfileFolder) -> None:
-    # A stage that a variant's changes do not reach is a link to where it is made.
+    # A stage that a variant's changes do not reach is a link to the shared folder.
     for stage in STAGES:
         made_in, link = config.home(folder.profile, stage), folder.stage(stage)
         if made_in != folder.profile and not link.exists():
@@ -268,7 +268,7 @@ def _require_earlier(app: App[P], stage: str, folders: Folders) -> None:
 
 
 def _mend(folder: Path, parts: dict[str, Any]) -> None:
-    # A kill between writing the receipt and renaming leaves a whole partial folder.
+    # A kill between writing the receipt and renaming leaves a complete partial folder.
     receipt = receipts.read(layout.partial(folder))
     if receipt and receipt["key"] == receipts.key(parts):
         receipts.place(folder)
@@ -277,7 +277,7 @@ def _mend(folder: Path, parts: dict[str, Any]) -> None:
 def _survey(
     app: App[P], params: P, *, raw: Path, out: Path
 ) -> tuple[Counter[tuple[str, str]], Counter[str]]:
-    """Counts items by (fold, split), writes skipped.tsv, refuses leaks and repeated keys."""
+    """Counts items by (fold, split) and skips by reason, writes skipped.tsv, refuses leaks."""
     sizes: Counter[tuple[str, str]] = Counter()
     skipped: Counter[str] = Counter()
     splits: dict[tuple[str, str], str] = {}

@@ -1,8 +1,8 @@
-"""Fitting of a model, one fold after the other or several at once.
+"""Fitting of one model per fold, several folds in parallel, with a checkpoint per epoch.
 
-Keras' own fit runs one epoch at a time. After each, everything that decides the next is written
-to one file (weights, optimizer, random states, history, best value), so a killed training goes on
-from its last epoch and ends with the same weights as one that was never stopped.
+Keras' `fit` runs one epoch at a time. The checkpoint holds everything that decides the next epoch
+(weights, optimizer, random states, history, best value), so a killed training resumes after its
+last epoch and ends with the same weights as one that was never stopped.
 """
 
 import io
@@ -37,14 +37,14 @@ OnEpoch = Callable[[str, int, dict[str, float]], None]
 def fit_folds(
     app: App[P], params: P, folds: dict[str, Path], out: Path, *, on_epoch: OnEpoch
 ) -> dict[str, Any]:
-    """Fits one model per fold and returns counts; several folds run in processes of their own.
+    """Fits one model per fold and returns fold -> counts; several folds run in parallel processes.
 
     Args:
         app: the application.
         params: tables up to train.
         folds: fold -> its preprocess folder.
-        out: takes `<fold>/model.weights.h5` and `<fold>/history.csv`; what is there is resumed.
-        on_epoch: called with (fold, epoch, metrics) after each epoch of a single fold.
+        out: folder of `<fold>/model.weights.h5` and `<fold>/history.csv`; a checkpoint is resumed.
+        on_epoch: called with (fold, epoch, metrics) after each epoch; not with several folds.
     """
     if len(folds) == 1:
         [(fold, records_folder)] = folds.items()
@@ -72,10 +72,11 @@ def fit(
     fold: str,
     on_epoch: OnEpoch | None,
 ) -> dict[str, Any]:
-    """Fits the model of one fold, or goes on with it, and returns counts.
+    """Fits the model of one fold, from its checkpoint if there is one, and returns counts.
 
     Raises:
-        UserError: the train or validation split is empty, or the loss is no longer a number.
+        UserError: the train or validation split is empty, `train.monitor` is not reported, or it or
+            the loss is not finite.
     """
     out.mkdir(parents=True, exist_ok=True)
     if (out / COUNTS).exists():  # another fold was interrupted, this one was done
@@ -86,7 +87,7 @@ def fit(
 
 @contextmanager
 def _precision() -> Iterator[None]:
-    """Mixed precision where there is a GPU; Keras' policy before is the policy after."""
+    """Mixed precision if there is a GPU; Keras' policy is restored afterwards."""
     before = keras.mixed_precision.global_policy()
     if tf.config.list_physical_devices("GPU"):
         keras.mixed_precision.set_global_policy(MIXED_PRECISION)
@@ -207,14 +208,14 @@ class _Data(Generic[P]):
 
 def _one_epoch(model: keras.Model, data: _Data[P], epoch: int) -> dict[str, float]:
     with warnings.catch_warnings():
-        # Keras warns when batches end that it could not count, which bucketed ones always do.
+        # Keras warns at the end of a dataset of unknown length, such as one with buckets.
         warnings.filterwarnings("ignore", "Your input ran out of data")
         history = model.fit(
             data.train(epoch),
             validation_data=data.validation(),
             initial_epoch=epoch,
             epochs=epoch + 1,
-            shuffle=False,  # the order is the dataset's
+            shuffle=False,  # the dataset is shuffled already
             verbose=1 if sys.stdout.isatty() else 0,  # pyright: ignore[reportArgumentType] stubs want "auto"
         )
     return {name: float(values[-1]) for name, values in history.history.items()}
@@ -267,7 +268,7 @@ def _save_best(model: keras.Model, out: Path) -> None:
 
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
-    # model.variables holds the random states of dropout too; the optimizer is counted apart.
+    # model.variables holds the random states of dropout too, but not the optimizer's variables.
     for number, variable in enumerate([*model.variables, *model.optimizer.variables]):
         yield f"v{number}", variable
 

@@ -31,20 +31,20 @@ class Client:
     port: int
 
     def answers(self) -> bool:
-        """True if a server is there and ready."""
+        """True if a server of seqapps answers on the port."""
         try:
             return self._ask("GET", "/v2")[1].get("name") == "seqapps"
         except (OSError, http.client.HTTPException, ValueError, AttributeError):
             return False
 
     def names(self) -> list[str]:
-        """The models it serves."""
+        """The names of the served models."""
         return self._asked("GET", "/v1/models")["models"]
 
     def model(self, name: str) -> predict.Answer:
-        """Columns of requests to columns of answers, from the endpoint that takes them.
+        """A function from request to answer columns (N, ...), by the endpoint with those inputs.
 
-        The function raises UserError with the server's sentence if it refuses, or does not answer.
+        The function raises UserError if the server refuses the request or does not answer.
         """
 
         def answer(request: Columns) -> Columns:
@@ -87,7 +87,9 @@ class Client:
 
 @contextmanager
 def running(root: Path, exports: dict[str, Path], port: int) -> Iterator[Client]:
-    """The server on `port`; if there is none, one of `exports` that ends with the block.
+    """A client of the server on `port`; if there is none, a server of `exports` is started.
+
+    A server started here ends with the block.
 
     Raises:
         UserError: it cannot be started.

@@ -1,6 +1,6 @@
 """The page of `make demo`: a tab per exported application, answered by the server.
 
-An application says what it asks for (`App.asks`); the rooms `requests` and `render` are those of
+`App.asks` describes an application's input; its functions `requests` and `render` are those of
 `make predict`. Nothing leaves this machine: the page listens on 127.0.0.1 and loads nothing from
 elsewhere.
 """
@@ -29,7 +29,7 @@ from seqapps.config import Params, UserError
 from seqapps.serving import client, predict
 
 ROWS_PER_REQUEST = 8
-"""Keeps a request of sounds or pictures under the server's limits of size and time."""
+"""Few, so that a request of sounds or pictures is within the server's limits of size and time."""
 
 TABLE_ROWS, PAGE_PIXELS = 200, 620
 PICTURES, SOUNDS = (".png", ".svg", ".jpg"), (".wav", ".mp3")
@@ -44,7 +44,7 @@ CSS = "footer {display: none !important}"
 
 @dataclass(frozen=True)
 class Desk:
-    """The questions and answers of one application."""
+    """The inputs and answers of one application, behind its tab of the page."""
 
     app: App[Params]
     profile: str
@@ -58,9 +58,9 @@ class Desk:
         return ProfileFolder(self.root, self.app.name, self.profile).stage("export")
 
     def ask(self, text: str, file: str | None) -> tuple[list[Path], str]:
-        """The files that answer a text or else a file, and a sentence: what was left out or wrong.
+        """Answers a text, or a file if there is no text; returns the files written and a note.
 
-        No error passes: what the user can mend is said, and so is a defect of ours.
+        The note names rows that were left out. No error is raised: the note holds its message.
         """
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
         lines: list[str] = []

@@ -1,6 +1,6 @@
 """KServe's requests answered by a SavedModel: V1 bodies and V2 tensors, in and out.
 
-Shapes are those of the model's own signatures.
+Shapes are those of the model's signatures.
 """
 
 import asyncio
@@ -26,15 +26,15 @@ from seqapps.serving.version_watcher import NoSuchVersion, Versions
 
 MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
 MALFORMED += (struct.error, binascii.Error, RecursionError)
-"""Errors that decoders raise on requests that are no requests."""
+"""Errors that decoders raise on malformed requests."""
 
 asked_version: contextvars.ContextVar[str | None] = contextvars.ContextVar("version", default=None)
-"""The version that stands in the path of the request."""
+"""The version in the path of the current request; None if there is none."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that one request may cost: bytes of its body, rows, seconds of its answer."""
+    """Limits of one request: bytes of its body, rows, seconds of its answer."""
 
     body_bytes: int
     rows: int
@@ -59,7 +59,7 @@ class KServeModel(kserve.Model):
         """Keeps the versions: requests that are under way still need them."""
 
     def version(self, number: str | None = None) -> SavedModel:
-        """The version asked for by `number` or in the path, else the newest.
+        """The version in the path, else `number`, else the champion or the newest.
 
         Raises:
             ModelNotFound: it is not loaded.
@@ -198,7 +198,7 @@ def _metadata(tensors: dict[str, Tensor]) -> list[dict[str, Any]]:
 
 def _output(name: str, values: np.ndarray, *, raw: bool | None) -> InferOutput:
     output = InferOutput(name, list(values.shape), _datatype(values.dtype), values)
-    if raw:  # KServe's own step to gRPC takes an array's truth, which has none
+    if raw:  # KServe's conversion to gRPC fails: it tests the truth of an array
         output.set_data_from_numpy(values)
     return output
 

@@ -14,7 +14,7 @@ VERSION_ROUTE = re.compile(
     r"(/v[12]/models/[^/:]+)/versions/([^/:]+)(/infer|/ready|/metadata|:predict|)"
 )
 OPEN_ROUTES = ("/", "/v2/health/live", "/v2/health/ready")
-"""What a probe may ask without a token."""
+"""Routes that a probe may call without a token."""
 
 
 class Token(grpc.aio.ServerInterceptor):
@@ -24,7 +24,7 @@ class Token(grpc.aio.ServerInterceptor):
         self.token = token
 
     async def intercept_service(self, continuation: Any, handler_call_details: Any) -> Any:
-        """The call, or a refusal in its place."""
+        """The handler of the call, or one that refuses it."""
         sent = dict(handler_call_details.invocation_metadata).get("authorization", "")
         if _is_token(sent.encode() if isinstance(sent, str) else sent, self.token):
             return await continuation(handler_call_details)
@@ -59,7 +59,7 @@ class Middleware:
             limit = f"the body is larger than {self.limits.body_bytes} bytes"
             return await _refuse(send, 413, f"{limit}; send fewer rows at a time")
         route = VERSION_ROUTE.fullmatch(scope["path"])
-        # Always set: a request that came before its turn runs in the context of the one before it.
+        # Always set: a pipelined request runs in the context of the request before it.
         asked_version.set(route[2] if route else None)
         if route:
             path = route[1] + route[3]

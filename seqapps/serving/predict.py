@@ -1,7 +1,7 @@
-"""Answers to a user's files: requests in batches to the exported model, answers to files.
+"""Prediction on a user's files: requests in batches to the exported model, answers to files.
 
-Requests and rows are streamed, so a file of any size passes in bounded memory. The caller chooses
-the answerer: the SavedModel in this process, or a server (see `client`).
+Requests and rows are streamed, so memory is bounded for a file of any size. The caller chooses the
+model that answers: the SavedModel in this process, or a server (see `client`).
 """
 
 import itertools
@@ -18,13 +18,13 @@ from seqapps.config import P, UserError
 from seqapps.kit import progress
 
 NAMED_SKIPS = 3
-"""The number of those left out for the same reason that are named."""
+"""The number of skipped rows that are named for each reason."""
 
 Request = tuple[Any, Record]
 """(meta, request or answer): meta goes from `App.requests` to `App.render` as it is."""
 
 Answer = Callable[[Columns], Columns]
-"""The answers to a batch of requests, as columns; rows of different lengths in an object array."""
+"""Request columns -> answer columns (N, ...), object arrays (N,) where rows differ in length."""
 
 
 def run(
@@ -45,7 +45,7 @@ def run(
         paths: the user's files or folders; none if the options hold the input.
         exported: the export stage's folder.
         out: folder for the results.
-        answer: the function that is asked; None: the SavedModel in `exported`.
+        answer: the function that answers requests; None: the SavedModel in `exported`.
         say: takes the lines about rows that are left out.
 
     Raises:
@@ -73,10 +73,10 @@ def run(
 
 
 class Local:
-    """The SavedModel of an export folder that answers (see `layout.answering`), in this process.
+    """The answering SavedModel of an export folder (see `layout.answering`), in this process.
 
     Raises:
-        UserError: there is none.
+        UserError: there is no exported model.
     """
 
     def __init__(self, exported: Path):

@@ -1,8 +1,8 @@
 """Serving: the exported SavedModels behind KServe's V1 and V2 protocols, REST and gRPC.
 
-Runs in an environment of its own (`requirements-serve.lock`): KServe, a newer TensorFlow, nothing
-of ours that trains. KServe gives routes, V2 encodings, metrics and gRPC; ours are the loopback
-address, limits, the bearer token, version routes and the step to a new version.
+Runs in a separate environment (`requirements-serve.lock`): KServe, a newer TensorFlow, no training
+code. KServe provides routes, V2 encodings, metrics and gRPC; seqapps adds the loopback address,
+limits, the bearer token, version routes and the switch to a new version.
 
     python -m seqapps.serving.server dna=data/dna/full/export jazz=data/jazz/full/export --port 8080
 """
@@ -45,7 +45,7 @@ APPLICATION = "kserve.model_server:app"
 
 @dataclass(frozen=True)
 class Address:
-    """The address a server listens at, and the bearer token it asks for.
+    """The address a server listens at, and the bearer token it requires.
 
     Port 0 is any free one; `grpc_port` None is no gRPC.
     """
@@ -57,17 +57,17 @@ class Address:
 
 
 class Decoding(DataPlane):
-    """KServe's data plane; a body that cannot be decoded is the client's mistake, not ours."""
+    """KServe's data plane; a body that cannot be decoded is a client error."""
 
     def decode(self, *args: Any, **named: Any) -> Any:
-        """See KServe.
+        """Decodes the body of a request; see KServe.
 
         Raises:
             InvalidInput: the body is not what the protocol asks for.
         """
         try:
             body, attributes = super().decode(*args, **named)
-            # KServe leaves JSON of another content type as it is; curl's default is such a one.
+            # KServe does not decode JSON of another content type, such as curl's default.
             return (orjson.loads(body) if isinstance(body, bytes) else body), attributes
         except InvalidInput:
             raise
@@ -75,7 +75,11 @@ class Decoding(DataPlane):
             raise InvalidInput(f"the body cannot be decoded: {str(error)[:300]}") from None
 
     async def model_ready(self, model_name: str, *args: Any, **named: Any) -> bool:
-        """True if the model, in the version asked for, answers."""
+        """True if the model is ready.
+
+        Raises:
+            ModelNotFound: the requested version is not loaded.
+        """
         ready = await super().model_ready(model_name, *args, **named)
         self.get_model_from_registry(model_name).version()
         return ready
@@ -90,7 +94,7 @@ class Decoding(DataPlane):
         }
 
     def metadata(self) -> dict[str, Any]:
-        """Server metadata; models cannot be loaded or unloaded by clients."""
+        """Server metadata, without the extension by which clients load and unload models."""
         return super().metadata() | {"name": "seqapps", "extensions": ["binary_tensor_data"]}
 
 
@@ -98,16 +102,16 @@ class NoLoading(ModelRepositoryExtension):
     """A model repository whose versions are decided by the export folder, not by clients."""
 
     async def load(self, model_name: str) -> None:
-        """Refused."""
+        """Raises InvalidInput."""
         raise InvalidInput(f"{model_name}: a new version is served when it is exported")
 
     async def unload(self, model_name: str) -> None:
-        """Refused."""
+        """Raises InvalidInput."""
         raise InvalidInput(f"{model_name}: a version goes when its folder goes")
 
 
 class Rest(RESTServer):
-    """KServe's REST server on a socket that listens already."""
+    """KServe's REST server on a socket that is already listening."""
 
     def __init__(self, *args: Any, listening: socket.socket, **named: Any):
         super().__init__(*args, listening.getsockname()[1], **named)
@@ -120,10 +124,10 @@ class Rest(RESTServer):
 
 
 class Servicer(InferenceServicer):
-    """KServe's V2 gRPC service; a request that cannot be decoded is the client's mistake."""
+    """KServe's V2 gRPC service; a request that cannot be decoded is a client error."""
 
     async def ModelInfer(self, request: Any, context: Any) -> Any:  # noqa: N802
-        """See KServe."""
+        """Answers one request; see KServe."""
         try:
             self.validate_grpc_request(request)
             InferRequest.from_grpc(request)
@@ -135,7 +139,7 @@ class Servicer(InferenceServicer):
 
 
 def serve(models: dict[str, Path], address: Address, limits: Limits) -> None:
-    """Serves exported models until SIGTERM or SIGINT; then answers what has come and returns.
+    """Serves exported models until SIGTERM or SIGINT; then answers open requests and returns.
 
     Args:
         models: name -> export folder, each with `model/<version>/`.
@@ -175,7 +179,7 @@ async def _serve(registry: Any, watched: list[Versions], address: Address, limit
     app.add_exception_handler(RequestValidationError, _not_the_protocol)
     app.add_middleware(Middleware, token=address.token, limits=limits)
     plane, extension = Decoding(model_registry=registry), NoLoading(registry)
-    # Both listen before either serves: a port that is taken ends the server with a sentence.
+    # Both listen before either serves, so that a port in use ends the server with a message.
     listening = _listening(address.host, address.port)
     rest = Rest(APPLICATION, plane, extension, listening=listening, grace_period=DRAIN_SECONDS)
     remote, remote_port = None, "off"
@@ -186,7 +190,8 @@ async def _serve(registry: Any, watched: list[Versions], address: Address, limit
         except RuntimeError:
             raise _taken(address.host, address.grpc_port, name="GRPC_PORT") from None
         await remote.start()
-    # The REST server listens to the signals itself, and sends them on when it has drained.
+    # The REST server handles the signals and raises them again when it has drained; by then they
+    # must do nothing, so that gRPC can drain too.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     names = ", ".join(f"{v.name} {v.version(None).number}" for v in watched)
@@ -212,21 +217,21 @@ def _taken(host: str, port: int, *, name: str) -> OSError:
 def _remote(plane: Any, extension: Any, *, token: str | None, limits: Limits) -> Any:
     guards = (*((Token(token),) if token else ()), ExceptionToStatusInterceptor())
     options = [(f"grpc.max_{way}_message_length", limits.body_bytes) for way in ("send", "receive")]
-    options.append(("grpc.so_reuseport", 0))  # else two servers share a port, and each other's work
+    options.append(("grpc.so_reuseport", 0))  # else two servers could listen at one port
     server = grpc.aio.server(interceptors=guards, options=options)
     rpc.add_GRPCInferenceServiceServicer_to_server(Servicer(plane, extension), server)
     return server
 
 
 async def _not_the_protocol(request: Any, error: Any) -> JSONResponse:
-    del request  # FastAPI's own answer repeats the input, and breaks on one that is infinite
+    del request  # FastAPI's answer would repeat the input, and fails on an infinite number
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     return JSONResponse({"error": f"{place}: {first['msg']}"}, status_code=422)
 
 
 def _quiet() -> None:
-    """No traceback for what a client did wrong: the answer holds the sentence."""
+    """Drops the tracebacks of client errors: the answer holds the reason."""
 
     def drop(record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -253,7 +258,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
 
 
 def main(words: list[str]) -> int:
-    """The command line; the bearer token comes from SEQAPPS_TOKEN, where no other user sees it."""
+    """Runs the command line; SEQAPPS_TOKEN holds the bearer token, hidden from other users."""
     options = _arguments(words)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     _quiet()

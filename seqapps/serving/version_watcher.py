@@ -1,4 +1,4 @@
-"""The versions of a served model: loaded, tried, and exchanged while requests go on."""
+"""The versions of a served model: loaded, checked on an example, and swapped while serving."""
 
 import json
 import logging
@@ -14,15 +14,15 @@ log = logging.getLogger("seqapps.serving.server")
 
 
 class NoSuchVersion(LookupError):
-    """A version was asked for that is not loaded."""
+    """The requested version is not loaded."""
 
 
 class Versions:
-    """The loaded versions of one model, newest last; they follow what lies in its folder.
+    """The loaded versions of one model, newest last; they follow the versions in its folder.
 
-    Who asks for no version gets the champion's answer, or the newest's where none is named. A
-    request keeps the version it began with, so a swap drops none. A version that cannot be
-    loaded, or does not answer its example, is refused once and the others stay.
+    A request without a version is answered by the champion, or by the newest version if there is
+    no champion. A request keeps the version it began with, so a swap drops no request. A version
+    that cannot be loaded, or does not answer its example, is refused once and the others stay.
     """
 
     def __init__(self, name: str, exported: Path):
@@ -45,16 +45,16 @@ class Versions:
             self._try(layout.version(self.exported, number))
         kept = {number: model for number, model in self.loaded.items() if number in written}
         gone = len(kept) < len(self.loaded)
-        if kept:  # what answers goes when something else does
+        if kept:  # else keep the old versions until a new one answers
             self.loaded = kept
-        if written:  # between two renames of the folder there is nothing
+        if written:  # empty between the two renames that replace the folder
             self._written = written
         return self._follow_champion() or bool(changed) or gone
 
     def version(self, number: str | None) -> SavedModel:
-        """The version asked for; for None the champion, or the newest."""
+        """The requested version; for None the champion, or the newest."""
         if number is None:
-            loaded = self.loaded  # one look: the watcher may put another in its place
+            loaded = self.loaded  # read once: the watcher thread may replace it
             champion = self._champion if self._champion in loaded else max(loaded)
             return loaded[champion]
         known = ", ".join(map(str, self.loaded))
@@ -63,7 +63,7 @@ class Versions:
         return self.loaded[int(number)]
 
     def _follow_champion(self) -> bool:
-        """Follows `champion.json`; one that is gone or names what is not loaded changes nothing."""
+        """Follows `champion.json`, unless it is missing or its version is not loaded."""
         named = layout.champion_number(self.exported)
         if named == self._champion or named not in self.loaded:
             return False
@@ -83,7 +83,7 @@ class Versions:
 
 
 def follow(watched: Iterable[Versions]) -> threading.Thread:
-    """A started thread that looks for new versions every second."""
+    """Starts and returns a thread that looks for new versions every second."""
     thread = threading.Thread(target=_watch, args=(tuple(watched),), daemon=True)
     thread.start()
     return thread

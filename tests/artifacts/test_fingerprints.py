@@ -28,7 +28,9 @@ def test_comments_and_docstrings_do_not_count_as_code(tmp_path, monkeypatch):
     )
     documented = digest('"""Room."""\ndef f(x):\n    """Says."""\n    return x + 1\n')
     reworded = digest('"""Other."""\ndef f(x):\n    """Says it."""  # why\n    return x + 1\n')
-    assert documented == reworded
+    assert documented == reworded == plain
+    assert digest('X = 1\n"""Of x."""\n') == digest('X = 1\n"""The number of x."""\n')
+    assert digest('X = """Of x."""\n') != digest('X = """The number of x."""\n')
     assert plain == digest("def f(x):\n    return x + 1  # why\n")
     fingerprints._module.cache_clear()
 

@@ -103,7 +103,7 @@ def parse(text: str, name: str, *, date_order: str = "auto") -> tuple[pd.DataFra
 
 def load(path: Path) -> pd.DataFrame:
     """The table that `save` wrote."""
-    table = pd.read_csv(path, float_precision="round_trip")  # pyright: ignore[reportArgumentType] stubs lack it
+    table = pd.read_csv(path, float_precision="round_trip")  # pyright: ignore[reportArgumentType, reportCallIssue] stubs lack it
     return table.set_index(pd.DatetimeIndex(table.pop("date"), name="date"))
 
 
