@@ -205,10 +205,10 @@ def _predict(settings: dict[str, str], root: Path) -> int:
         wanted = " or ".join(f"{name.upper()}=" for name in ("input", *app.instead_of_input))
         raise UserError(f"predict needs {wanted}: make predict APP={app.name} INPUT=...")
     profile = settings.get("profile", "full")
-    own = [f"predict.{name}={value}" for name, value in settings.items() if name not in WORDS]
+    overrides = [f"predict.{name}={value}" for name, value in settings.items() if name not in WORDS]
     from seqapps import config
 
-    params = config.load(app, profile, settings.get("set", "").split() + own, root=root)
+    params = config.load(app, profile, settings.get("set", "").split() + overrides, root=root)
     from seqapps.serving import predict
 
     paths = [Path(path) for path in settings.get("input", "").split()]

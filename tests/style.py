@@ -11,7 +11,7 @@ from pathlib import Path
 RIDDLES = ("what", "whether", "where", "how", "which", "who")
 """First words of a docstring that asks instead of saying what is returned or done."""
 
-VAGUE = {"found", "said", "made", "given", "seen", "heard", "told"}
+VAGUE = {"found", "said", "made", "own", "given", "seen", "heard", "told", "place"}
 """Names of variables that say nothing of their content."""
 
 ARRAYS = ("ndarray", "Tensor", "Columns", "Endpoints", "NDArray")
@@ -118,6 +118,9 @@ def vague_names(path: Path) -> list[str]:
             names.append(f"{path}:{node.lineno} {node.arg}")
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id in VAGUE:
             names.append(f"{path}:{node.lineno} {node.id}")
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if node.attr in VAGUE:
+                names.append(f"{path}:{node.lineno} {node.attr}")
     return names
 
 

@@ -80,12 +80,12 @@ def promote(app: App[P], exported: Path, version: int | None, *, force: bool) ->
             f"{app.name}: version {number} is the champion already; "
             f"VERSION= another of {', '.join(str(n) for n in known if n != number) or 'none'}"
         )
-    own = _scores(exported, number)
-    if own is None and not force:
+    scores = _scores(exported, number)
+    if scores is None and not force:
         raise UserError(f"{app.name}: version {number} carries no scores; FORCE=1 promotes it")
-    if own and not own["beats_baselines"] and not force:
+    if scores and not scores["beats_baselines"] and not force:
         raise UserError(
-            f"{app.name}: not promoted: {_falls_short(own)}; FORCE=1 promotes it all the same"
+            f"{app.name}: not promoted: {_falls_short(scores)}; FORCE=1 promotes it all the same"
         )
     _write(exported, [*champions, _entry(number, "promoted by hand")])
     before = champions[-1]["version"] if champions else None
@@ -123,49 +123,49 @@ def kept(exported: Path) -> set[int]:
 
 
 def _verdict(app: App[P], out: Path, version: int, champion: int | None) -> tuple[bool, str]:
-    own = _scores(out, version)
-    assert own
-    by_hand = f"make promote APP={app.name} VERSION={version} PROFILE={own['profile']}"
-    if not own["beats_baselines"]:
+    scores = _scores(out, version)
+    assert scores
+    by_hand = f"make promote APP={app.name} VERSION={version} PROFILE={scores['profile']}"
+    if not scores["beats_baselines"]:
         answers = f"version {champion} stays the champion" if champion else "there is no champion"
-        return False, f"{_falls_short(own)}; {answers}"
-    score = f"{own['metric']} {own['value']:.4f}"
+        return False, f"{_falls_short(scores)}; {answers}"
+    score = f"{scores['metric']} {scores['value']:.4f}"
     if champion is None:
         return True, f"version {version} is the champion: {score}, the first to beat its baselines"
     other = _scores(out, champion)
-    if not (other and _comparable(own, other)):
+    if not (other and _comparable(scores, other)):
         return False, (
             f"version {champion} stays the champion: it and version {version} were not judged on "
             f"the same test split, so their numbers do not compare; {by_hand} changes that"
         )
     against = f"{score} against {other['value']:.4f}"
-    if app.better(other["value"], than=own["value"]):
+    if app.better(other["value"], than=scores["value"]):
         return False, f"version {champion} stays the champion: version {version} has {against}"
     return True, f"version {version} is the champion in place of {champion}: {against}"
 
 
 def _changed(app: App[P], exported: Path, *, before: int | None, now: int) -> str:
-    own, other = _scores(exported, now), _scores(exported, before) if before else None
+    scores, other = _scores(exported, now), _scores(exported, before) if before else None
     change = f"{app.name}: version {now} is the champion"
     change += f" in place of {before}" if before else ""
-    if own is None:
+    if scores is None:
         return change
-    score = f"{change}: {own['metric']} {own['value']:.4f}"
+    score = f"{change}: {scores['metric']} {scores['value']:.4f}"
     if other is None:
         return score
-    if not _comparable(own, other):
+    if not _comparable(scores, other):
         return f"{score}; version {before} was judged on another test split"
-    if own["value"] == other["value"]:
+    if scores["value"] == other["value"]:
         return f"{score}, the same as version {before}"
-    better = now if app.better(own["value"], than=other["value"]) else before
+    better = now if app.better(scores["value"], than=other["value"]) else before
     return f"{score} against {other['value']:.4f}; on the test split version {better} was better"
 
 
-def _falls_short(own: dict[str, Any]) -> str:
-    rivals = ", ".join(f"{name} {value:.4f}" for name, value in own["baselines"].items())
+def _falls_short(scores: dict[str, Any]) -> str:
+    rivals = ", ".join(f"{name} {value:.4f}" for name, value in scores["baselines"].items())
     return (
-        f"version {own['version']} ({own['metric']} {own['value']:.4f}) does not beat every "
-        f"baseline ({rivals})"
+        f"version {scores['version']} ({scores['metric']} {scores['value']:.4f}) does not beat "
+        f"every baseline ({rivals})"
     )
 
 

@@ -168,8 +168,8 @@ def champion_number(exported: Path) -> int | None:
 
 def beside(version_folder: Path, name: str) -> Path:
     """The path of a version's file or folder: in its `assets.extra/`, else beside `model/`."""
-    own = version_folder / EXTRA / name
-    return own if own.exists() else version_folder.parents[1] / name
+    inside = version_folder / EXTRA / name
+    return inside if inside.exists() else version_folder.parents[1] / name
 
 
 def alias(profile: str) -> str:

@@ -33,8 +33,8 @@ from seqapps.config import STAGES, P, paths
 
 def wanted(app: App[P], stage: str, params: P, *, profile: str, root: Path) -> dict[str, Any]:
     """The four parts of a stage's key as they are now."""
-    own = getattr(params, stage)
-    table = own.model_dump(mode="json") | _stamps(paths(own))
+    stage_params = getattr(params, stage)
+    table = stage_params.model_dump(mode="json") | _stamps(paths(stage_params))
     folder = ProfileFolder(root, app.name, profile)
     return {
         "params": {f"{stage}.{name}": value for name, value in table.items()},

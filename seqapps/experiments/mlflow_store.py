@@ -60,9 +60,9 @@ def experiment(mlflow: Any, name: str, root: Path) -> str:
     known = mlflow.get_experiment_by_name(name)
     if known:
         return known.experiment_id
-    own = uri(root).startswith("sqlite:")
+    is_local = uri(root).startswith("sqlite:")
     layout.database(root).parent.mkdir(exist_ok=True)
-    location = layout.run_artifacts(root).as_uri() if own else None
+    location = layout.run_artifacts(root).as_uri() if is_local else None
     return mlflow.create_experiment(name, location)
 
 

@@ -53,8 +53,8 @@ def registered(mlflow: Any, app: App[P], *, profile: str, folder: Path) -> Any:
         )
     if not client.search_registered_models(f"name = '{app.name}'"):
         client.create_registered_model(app.name)
-    own = {"run_id": logged.run_id, "model_id": logged.model_id}
-    return client.create_model_version(app.name, logged.model_uri, tags=tags, **own)
+    source = {"run_id": logged.run_id, "model_id": logged.model_id}
+    return client.create_model_version(app.name, logged.model_uri, tags=tags, **source)
 
 
 def set_alias(mlflow: Any, app: App[P], *, profile: str, exported: Path) -> None:

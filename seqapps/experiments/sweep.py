@@ -148,13 +148,13 @@ def _make(sweep: Sweep, variant: str) -> dict[str, Any]:
     if receipts.read(folder.stage("evaluate")) is None:
         from seqapps.pipeline import evaluation  # noqa: F401  its import is no part of training's seconds
     for stage in JUDGED:
-        own = config.home(variant, stage) != config.home(sweep.profile, stage)
+        separate = config.home(variant, stage) != config.home(sweep.profile, stage)
         try:
             worked |= stages.run(
                 sweep.app, stage, profile=variant, tracker=stages.Quiet(), root=sweep.root
             )
         except UserError as error:
-            if not own:
+            if not separate:
                 raise
             print(f"{sweep.app.name} sweep: {variant}: {error}", flush=True)
             return {"variant": variant, "failed": str(error)}
@@ -196,12 +196,12 @@ def _log(runs: SweepRun, sweep: Sweep, variant: str, member: dict[str, Any]) -> 
     kinds = {kind: metrics[kind] for kind in ("baselines", "controls")}
     low, high = member["interval95"]
     bounds = {f"{sweep.app.headline[0]}.low95": low, f"{sweep.app.headline[0]}.high95": high}
-    own = {name: member[name] for name in ("seconds", "weights")}
+    separate = {name: member[name] for name in ("seconds", "weights")}
     runs.child(
         variant,
         judged["key"],
         params=config.flat(config.load(sweep.app, variant, root=sweep.root)),
-        metrics=mlflow_store.numbers(metrics["model"] | kinds | bounds | own),
+        metrics=mlflow_store.numbers(metrics["model"] | kinds | bounds | separate),
         curves=histories.curves(folder.stage("train")),
         files=[folder.stage("evaluate") / layout.FIGURES, folder.metrics],
     )

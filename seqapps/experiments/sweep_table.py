@@ -76,14 +76,14 @@ def draw(app: App[P], members: list[dict[str, Any]], *, profile: str, key: str) 
     table = {value: row for value, row in rows(members).items() if row["seeds"]}
     drawn = plots.figure(max(4.8, 1.2 * len(table) + 2.4), 3.6)
     panel = drawn.subplots()
-    for place, (value, row) in enumerate(table.items()):
+    for column, (value, row) in enumerate(table.items()):
         scores = [m["score"] for m in members if m["value"] == value and "score" in m]
-        shifted = place + np.linspace(-0.15, 0.15, len(scores)) if len(scores) > 1 else [place]
+        shifted = column + np.linspace(-0.15, 0.15, len(scores)) if len(scores) > 1 else [column]
         panel.scatter(shifted, scores, color=plots.MODEL, alpha=0.5, s=22)
         bars = np.abs([[row["mean"] - row["low95"]], [row["high95"] - row["mean"]]])
-        panel.errorbar(place, row["mean"], bars, fmt="_", color=plots.MODEL, ms=18)
-        rival = f"{row['rival']}, the best baseline" if place == 0 else ""
-        ends = (place - 0.5, place + 0.5)
+        panel.errorbar(column, row["mean"], bars, fmt="_", color=plots.MODEL, ms=18)
+        rival = f"{row['rival']}, the best baseline" if column == 0 else ""
+        ends = (column - 0.5, column + 0.5)
         panel.hlines(row["rival_score"], *ends, color=plots.BASELINE, linestyle="--", label=rival)
     panel.set_xticks(range(len(table)), list(table))
     panel.set_xlabel(key)

@@ -107,8 +107,8 @@ def markdown(searched: Plan, study: optuna.Study) -> str:
         heads = ["trial", *searched.space, searched.params.train.monitor, "seconds"]
         lines += ["", f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
         for trial in complete[:SHOWN]:
-            own = [_text(trial.params[name]) for name in searched.space]
-            cells = [str(trial.number), *own, report.number(trial.value or 0)]
+            one_thread = [_text(trial.params[name]) for name in searched.space]
+            cells = [str(trial.number), *one_thread, report.number(trial.value or 0)]
             lines.append(f"| {' | '.join(cells)} | {trial.user_attrs['seconds']:,.0f} |")
         lines += ["", f'The best on validation: SET="{" ".join(_words(complete[0].params))}"']
     return "\n".join(lines)
@@ -232,11 +232,11 @@ def _search(searched: Plan, trials: int) -> None:
 
 
 def _in_processes(searched: Plan, *, trials: int, jobs: int) -> None:
-    own = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    one_thread = {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
     context = multiprocessing.get_context("spawn")
     reasons = context.SimpleQueue()
     options = {"profile": searched.profile, "trials": trials, "root": searched.root}
-    os.environ.update(own)
+    os.environ.update(one_thread)
     words = (searched.app.package, reasons)
     running = [context.Process(target=_in_process, args=words, kwargs=options) for _ in range(jobs)]
     try:

@@ -154,8 +154,8 @@ def _apt(package_version: str) -> list[list[str]]:
     lists, archives = (CACHE / "apt" / part for part in ("lists", "cache"))
     (lists / "partial").mkdir(parents=True, exist_ok=True)
     (archives / "archives/partial").mkdir(parents=True, exist_ok=True)
-    own = [f"-oDir::State::Lists={lists.absolute()}", f"-oDir::Cache={archives.absolute()}"]
-    apt = ["apt-get", *own, "-oDebug::NoLocking=1", "-oAPT::Sandbox::User="]
+    options = [f"-oDir::State::Lists={lists.absolute()}", f"-oDir::Cache={archives.absolute()}"]
+    apt = ["apt-get", *options, "-oDebug::NoLocking=1", "-oAPT::Sandbox::User="]
     return [[*apt, "update"], [*apt, "download", package_version]]
 
 

@@ -91,8 +91,8 @@ def run(
         _share(ProfileFolder(root, app.name, name))
     profile = config.home(profile, stage)
     params = config.load(app, profile, overrides, root=root)
-    own = ProfileFolder(root, app.name, profile)
-    folders = {name: own.stage(name) for name in STAGES}
+    profile_folder = ProfileFolder(root, app.name, profile)
+    folders = {name: profile_folder.stage(name) for name in STAGES}
     folder = folders[stage]
     _require_earlier(app, stage, folders)
     with receipts.locked(folder):

@@ -68,8 +68,8 @@ class Desk:
         written: list[Path] = []
         try:
             paths, words = self._input(text.strip(), file, folder)
-            own = [f"predict.batch_size={ROWS_PER_REQUEST}", *words]
-            params = config.load(self.app, self.profile, own, root=self.root)
+            overrides = [f"predict.batch_size={ROWS_PER_REQUEST}", *words]
+            params = config.load(self.app, self.profile, overrides, root=self.root)
             out = folder / "answers"
             written = predict.run(
                 self.app,

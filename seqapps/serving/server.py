@@ -226,8 +226,8 @@ def _remote(plane: Any, extension: Any, *, token: str | None, limits: Limits) ->
 async def _not_the_protocol(request: Any, error: Any) -> JSONResponse:
     del request  # FastAPI's answer would repeat the input, and fails on an infinite number
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return JSONResponse({"error": f"{place}: {first['msg']}"}, status_code=422)
+    field = ".".join(str(part) for part in first["loc"])
+    return JSONResponse({"error": f"{field}: {first['msg']}"}, status_code=422)
 
 
 def _quiet() -> None:

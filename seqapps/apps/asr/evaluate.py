@@ -147,8 +147,8 @@ def _errors_of(evaluation: Evaluation[Params], response: Columns) -> list[tuple[
 def _tuned(evaluation: Evaluation[Params], weights: dict[str, float]) -> Columns:
     """Answers with other `weights` than those of `[evaluate]`."""
     rows = len(evaluation.truth["key"])
-    own = {name: getattr(evaluation.params.evaluate, name) for name in WEIGHTS}
-    values = own | {"hot_weight": 0.0} | weights
+    fixed = {name: getattr(evaluation.params.evaluate, name) for name in WEIGHTS}
+    values = fixed | {"hot_weight": 0.0} | weights
     columns = evaluation.truth | {n: np.full(rows, v, np.float32) for n, v in values.items()}
     columns["hot_words"] = np.array([""] * rows, object)
     return evaluation.call(evaluation.folds[0], "tuned", columns)

@@ -130,8 +130,8 @@ class Reader:
             return self._answer(spelling.ctc_log_probs, spelling.steps, spelling.labels)
         if self.table.decoder == "greedy":
             return self.greedy(samples, counts)
-        own = [getattr(self.table, name) for name in WEIGHTS]
-        weights = Weights(*(tf.fill(tf.shape(counts), value) for value in [*own, 0.0]))
+        fixed = [getattr(self.table, name) for name in WEIGHTS]
+        weights = Weights(*(tf.fill(tf.shape(counts), value) for value in [*fixed, 0.0]))
         return self.beam(samples, counts, weights, tf.fill(tf.shape(counts), ""))
 
     def greedy(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:

@@ -168,8 +168,8 @@ def _hot(params: Params, language: str) -> Record:
             f"predict.hot_words = {params.predict.hot_words!r}: wanted words of the letters "
             f"{normaliser.LETTERS[language].strip()}, separated by commas"
         )
-    own = {name: np.float32(getattr(params.evaluate, name)) for name in WEIGHTS}
-    return own | {"hot_weight": np.float32(params.predict.hot_weight), "hot_words": words}
+    fixed = {name: np.float32(getattr(params.evaluate, name)) for name in WEIGHTS}
+    return fixed | {"hot_weight": np.float32(params.predict.hot_weight), "hot_words": words}
 
 
 def _files(paths: list[Path]) -> Iterator[tuple[Path, str]]:

@@ -50,9 +50,9 @@ def index(params: Params, raw: Path) -> Iterator[Item | Skip]:
         UserError: a split is empty.
     """
     entries = list(_usable(params, raw))
-    place = _by_speaker if params.preprocess.split_by == "speaker" else _by_text
+    assign = _by_speaker if params.preprocess.split_by == "speaker" else _by_text
     rows = [entry for entry in entries if isinstance(entry, dict)]
-    placed = list(place(params.preprocess, [row for row in rows if not row.get("widens")], raw))
+    placed = list(assign(params.preprocess, [row for row in rows if not row.get("widens")], raw))
     again = range(2, params.preprocess.own_repeats + 1)
     placed += [
         replace(item, key=f"{item.key}#{number}")

@@ -73,12 +73,12 @@ def decode(networks: list[Network], batch: Tensors, *, longest: int, beams: int)
         emitted = tf.where(kept["open"], number, tf.constant(PAD, tf.int64))
         at = tf.one_hot(now["step"], longest)
         shown = kept["open"] & (number != END)
-        place = tf.cast(at, tf.int64)[None] * tf.cast(shown, tf.int64)[:, None]
+        slot = tf.cast(at, tf.int64)[None] * tf.cast(shown, tf.int64)[:, None]
         maps = tf.gather(word.attention, parent) * tf.cast(shown, tf.float32)[:, None]
         return (
             {
                 "step": now["step"] + 1,
-                "words": kept["words"] * (1 - place) + emitted[:, None] * place,
+                "words": kept["words"] * (1 - slot) + emitted[:, None] * slot,
                 "previous": emitted,
                 "score": scores,
                 "length": kept["length"] + counts,

@@ -60,10 +60,10 @@ def flag(kind: str, colours: tuple[str, ...]) -> Flag:
         pen.rectangle([0, HEIGHT * 13 // 32, WIDTH, HEIGHT * 19 // 32], fill=1)
     else:
         pen.polygon(_star(WIDTH / 2, HEIGHT / 2, radius=HEIGHT * 0.32), fill=1)
-    place = np.asarray(ground)
-    parts = {colour: place == number for number, colour in enumerate(colours)}
+    region = np.asarray(ground)
+    parts = {colour: region == number for number, colour in enumerate(colours)}
     if kind != "tricolour":
-        parts[kind] = place == 1
+        parts[kind] = region == 1
     painted = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     for colour in colours:
         painted[parts[colour]] = tuple(bytes.fromhex(COLOURS[colour][1:]))

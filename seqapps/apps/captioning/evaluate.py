@@ -171,9 +171,9 @@ def _intervals(evaluation: Evaluation[Params]) -> dict[str, float]:
         **options,
     )
     bounds = {"bleu4_low": low, "bleu4_high": high}
-    own = scores.cider_d(_captions(evaluation.response), references, keys=truth["key"])
+    model_scores = scores.cider_d(_captions(evaluation.response), references, keys=truth["key"])
     for rival, response in evaluation.baselines.items():
-        lead = own - scores.cider_d(_captions(response), references, keys=truth["key"])
+        lead = model_scores - scores.cider_d(_captions(response), references, keys=truth["key"])
         low, high = metrics.bootstrap(
             lambda _, r: r["lead"].mean(), truth=truth, response={"lead": lead}, **options
         )

@@ -33,14 +33,14 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     shipped = model.networks[: params.train.ensemble_size]
 
     def sentences(networks: list[Network], batch: Tensors, beams: int) -> Tensors:
-        found = decoding.decode(networks, batch, longest=longest, beams=beams)
-        words = tf.gather(vocabulary, found.words)
+        best = decoding.decode(networks, batch, longest=longest, beams=beams)
+        words = tf.gather(vocabulary, best.words)
         joined = tf.strings.strip(tf.strings.reduce_join(words, axis=1, separator=" "))
         return {
             "caption": joined,
-            "log_probability": found.log_probability,
+            "log_probability": best.log_probability,
             "words": words,
-            "attention": tf.reshape(found.attention, [-1, longest, height, width]),
+            "attention": tf.reshape(best.attention, [-1, longest, height, width]),
         }
 
     def endpoint(beams: int) -> Callable[[tf.Tensor], Tensors]:

@@ -53,11 +53,11 @@ def networks(cider_d: dict[str, np.ndarray]) -> Figure:
     with mpl.rc_context(plots.STYLE):
         figure = plots.figure(7.4, 3.8)
         panel = figure.subplots()
-        for place, (name, values) in enumerate(cider_d.items()):
+        for index, (name, values) in enumerate(cider_d.items()):
             error = 1.96 * values.std() / np.sqrt(len(values))
             visible = name == "shipped" or name.endswith("alone") and not name.startswith("blind")
             colour = plots.MODEL if visible else plots.BASELINE
-            panel.bar(place, values.mean(), yerr=error, color=colour, width=0.6, capsize=4)
+            panel.bar(index, values.mean(), yerr=error, color=colour, width=0.6, capsize=4)
         names = [name.replace(", ", "\n").replace("_", "\n") for name in cider_d]
         panel.set_xticks(range(len(names)), names, fontsize=8)
         panel.set_ylabel("CIDEr-D")

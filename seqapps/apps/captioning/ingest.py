@@ -253,6 +253,6 @@ def _fetch(package: Package) -> Path:
 
 def _write_manifest(out: Path, table: Ingest, origins: list[Package], counts: Counter[str]) -> None:
     where: Iterator[dict[str, Any]] = (package._asdict() for package in origins)
-    own = {"folder": str(table.folder), "licence": "not stated: the user's own files"}
-    manifest = {"sources": list(where) or [own], "counts": counts}
+    user_folder = {"folder": str(table.folder), "licence": "not stated: the user's own files"}
+    manifest = {"sources": list(where) or [user_folder], "counts": counts}
     (out / layout.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")

@@ -95,9 +95,11 @@ def _matches(candidate: str, references: tuple[str, ...]) -> np.ndarray:
     length = len(candidate.split())
     closest = min((len(text.split()) for text in references), key=lambda n: (abs(n - length), n))
     matched, possible = [], []
-    for order, own in enumerate(grams(candidate)):
+    for order, candidate_grams in enumerate(grams(candidate)):
         theirs = [grams(text)[order] for text in references]
-        matched.append(sum(min(n, max(t.get(g, 0) for t in theirs)) for g, n in own.items()))
+        matched.append(
+            sum(min(n, max(t.get(g, 0) for t in theirs)) for g, n in candidate_grams.items())
+        )
         possible.append(max(0, length - order))
     return np.array([length, closest, *matched, *possible], float)
 
@@ -120,9 +122,9 @@ def _common(one: list[str], other: list[str]) -> int:
     row = [0] * (len(other) + 1)
     for word in one:
         diagonal = 0
-        for place, theirs in enumerate(other, 1):
-            above = row[place]
-            row[place] = diagonal + 1 if word == theirs else max(above, row[place - 1])
+        for column, theirs in enumerate(other, 1):
+            above = row[column]
+            row[column] = diagonal + 1 if word == theirs else max(above, row[column - 1])
             diagonal = above
     return row[-1]
 
@@ -142,9 +144,11 @@ def _vector(sentence: str, documents: tuple[Counter, float]) -> tuple:
 def _similarity(candidate: tuple, truth: tuple) -> float:
     """Mean over orders of the clipped cosine, with CIDEr-D's penalty for another length."""
     total = 0.0
-    for own, theirs, norm, other in zip(
+    for candidate_grams, theirs, norm, other in zip(
         candidate[0], truth[0], candidate[1], truth[1], strict=True
     ):
-        product = sum(min(w, theirs[g]) * theirs[g] for g, w in own.items() if g in theirs)
+        product = sum(
+            min(w, theirs[g]) * theirs[g] for g, w in candidate_grams.items() if g in theirs
+        )
         total += product / (norm * other) if norm and other else 0.0
     return total / ORDERS * math.exp(-((candidate[2] - truth[2]) ** 2) / (2 * SIGMA**2))

@@ -62,8 +62,8 @@ def index(params: Params, raw: Path) -> Iterator[Item | Skip]:
     if not entries:
         return
     groups = _groups(entries)
-    place = _by_list if any(entry["split"] for entry in entries) else _by_share
-    placed = list(place(table, entries, groups))
+    assign = _by_list if any(entry["split"] for entry in entries) else _by_share
+    placed = list(assign(table, entries, groups))
     yield from placed
     items = [item for item in placed if isinstance(item, Item)]
     yield from _widening([*entries, *further], items, turn_bands=table.turn_bands)
@@ -158,14 +158,14 @@ def _by_share(table: Preprocess, entries: list[Entry], groups: list[str]) -> Ite
     order = sorted(set(groups))
     random.Random(table.seed).shuffle(order)
     sizes = Counter(groups)
-    passed, place = 0, {}
+    passed, assign = 0, {}
     for group in order:
-        place[group] = (passed + sizes[group] / 2) / len(groups)
+        assign[group] = (passed + sizes[group] / 2) / len(groups)
         passed += sizes[group]
     for fold in range(table.folds):
         name = "all" if table.folds == 1 else f"{fold + 1}of{table.folds}"
         for entry, group in zip(entries, groups, strict=True):
-            ahead = (place[group] - fold * table.test_share) % 1
+            ahead = (assign[group] - fold * table.test_share) % 1
             held = ahead < table.test_share + table.validation_share
             split = ("test" if ahead < table.test_share else "validation") if held else "train"
             yield _item(entry, split, group=group, fold=name)

@@ -65,9 +65,9 @@ def rows(records: Any, window: int, *, seed: int) -> Columns:
     rng = np.random.default_rng(seed)
     kept: list[dict[str, Any]] = []
     for number, record in enumerate(records):
-        place = number if number < TRAIN_ROWS else int(rng.integers(number + 1))
-        if place < TRAIN_ROWS:
-            kept[place : place + 1] = [record]
+        slot = number if number < TRAIN_ROWS else int(rng.integers(number + 1))
+        if slot < TRAIN_ROWS:
+            kept[slot : slot + 1] = [record]
     return {
         "bases": codes([record["sequence"] for record in kept], window),
         "labels": np.stack([record["labels"] for record in kept]),
@@ -179,9 +179,9 @@ def gapped_kmer_svm(train: Columns, test: np.ndarray, sites: int) -> np.ndarray:
 def _weights(train: Columns, factor: int, *, with_others: bool) -> np.ndarray:
     """Weight (N,) of each train row for a factor; 0 leaves it out."""
     known = train["labels"][:, factor] >= 0
-    own = known & (train["factor"] == factor)
-    others = known & ~own & train["site"] & with_others
-    return own / max(own.mean(), 1e-12) + others / max(others.mean(), 1e-12)
+    of_factor = known & (train["factor"] == factor)
+    others = known & ~of_factor & train["site"] & with_others
+    return of_factor / max(of_factor.mean(), 1e-12) + others / max(others.mean(), 1e-12)
 
 
 def _some_own(train: Columns, factor: int, *, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -198,14 +198,14 @@ def _some_own(train: Columns, factor: int, *, count: int) -> tuple[np.ndarray, n
 def _words(bases: np.ndarray, places: Any, length: int) -> tuple[np.ndarray, np.ndarray]:
     """The words at `places` of each window of `length`, in base 4, and which have no N."""
     count = bases.shape[1] - length + 1
-    letters = np.stack([bases[:, place : place + count] for place in places])
+    letters = np.stack([bases[:, slot : slot + count] for slot in places])
     powers = 4 ** np.arange(len(letters))[::-1]
     known = ((letters >= 0) & (letters < UNKNOWN_BASE)).all(axis=0)
     return np.tensordot(powers, letters, axes=1), known
 
 
 def _mirrored(places: tuple[int, ...], length: int) -> tuple[int, ...]:
-    return tuple(sorted(length - 1 - place for place in places))
+    return tuple(sorted(length - 1 - slot for slot in places))
 
 
 def _counted(words: np.ndarray, size: int) -> Features:

@@ -56,9 +56,9 @@ def of_task(
 
     "shuffles" compares the factor's own rows; "peaks" its sites with the other factors' sites.
     """
-    own, site = truth["factor"] == factor, truth["kind"] == "site"
-    rows = own & (truth["labels"][:, factor] >= 0) if task == "shuffles" else site
-    return (own & site)[rows], probabilities[rows, factor]
+    of_factor, site = truth["factor"] == factor, truth["kind"] == "site"
+    rows = of_factor & (truth["labels"][:, factor] >= 0) if task == "shuffles" else site
+    return (of_factor & site)[rows], probabilities[rows, factor]
 
 
 def over_all(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:

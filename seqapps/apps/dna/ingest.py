@@ -219,8 +219,8 @@ def _bed_lines(path: Path, table: Ingest, listing: Listing) -> Iterator[str]:
             kept += 1
             start = max(0, interval.middle - table.bed_bp // 2)
             sequence = bases.cut(interval.chromosome, start, end=start + table.bed_bp)
-            place = f"{interval.chromosome}:{start}-{start + len(sequence)}"
-            yield f">{place} {interval.name}".rstrip()
+            location = f"{interval.chromosome}:{start}-{start + len(sequence)}"
+            yield f">{location} {interval.name}".rstrip()
             yield sequence
         if not kept:
             raise UserError(

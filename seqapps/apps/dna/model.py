@@ -149,9 +149,11 @@ def loss(labels: tf.Tensor, factor: tf.Tensor, *, logits: tf.Tensor, balanced: b
     if not balanced:
         return tf.math.divide_no_nan(tf.reduce_sum(losses), tf.reduce_sum(known))
     rows, factors = tf.unstack(tf.cast(tf.shape(labels), logits.dtype))
-    own = tf.one_hot(factor, logits.shape[-1], dtype=logits.dtype)
-    of_own = tf.math.divide_no_nan(tf.reduce_sum(own * losses, 0), tf.reduce_sum(own * known, 0))
-    of_others = tf.reduce_sum((1 - own) * losses, 0) / rows
+    of_factor = tf.one_hot(factor, logits.shape[-1], dtype=logits.dtype)
+    of_own = tf.math.divide_no_nan(
+        tf.reduce_sum(of_factor * losses, 0), tf.reduce_sum(of_factor * known, 0)
+    )
+    of_others = tf.reduce_sum((1 - of_factor) * losses, 0) / rows
     return tf.reduce_mean(of_own / factors + of_others)
 
 
@@ -265,8 +267,8 @@ class AurocWithin(keras.metrics.Metric):
         factor = tf.cast(factor, tf.int32)
         label = tf.gather(labels, factor, batch_dims=1)
         logit = tf.clip_by_value(tf.gather(logits, factor, batch_dims=1), -LOGIT_LIMIT, LOGIT_LIMIT)
-        place = tf.cast((logit / LOGIT_LIMIT + 1) / 2 * (BINS - 1), tf.int32)
-        cell = (tf.cast(label > 0, tf.int32) * self.factors + factor) * BINS + place
+        bin_index = tf.cast((logit / LOGIT_LIMIT + 1) / 2 * (BINS - 1), tf.int32)
+        cell = (tf.cast(label > 0, tf.int32) * self.factors + factor) * BINS + bin_index
         known = tf.cast(label >= 0, self.counts.dtype)
         self.counts.assign(tf.tensor_scatter_nd_add(self.counts, cell[:, None], known))
 

@@ -124,12 +124,12 @@ def recover(bases: np.ndarray, effect: np.ndarray) -> Motif:
     both = np.stack([owed, owed[:, ::-1, ::-1]], axis=1)
     windows = np.lib.stride_tricks.sliding_window_view(both, MOTIF_BP, axis=2).swapaxes(-1, -2)
     alignments = [_align(windows, number) for number in range(min(STARTS, len(bases)))]
-    _, strand, place = max(alignments, key=lambda one: one[0])
+    _, strand, offset = max(alignments, key=lambda one: one[0])
     stranded = np.stack([bases, bases[:, ::-1, ::-1]], axis=1)
-    chosen = place[:, None] + np.arange(MOTIF_BP)
+    chosen = offset[:, None] + np.arange(MOTIF_BP)
     rows = np.arange(len(bases))
     counts = stranded[rows[:, None], strand[:, None], chosen].sum(axis=0).T
-    mean = windows[rows, strand, place].mean(axis=0)
+    mean = windows[rows, strand, offset].mean(axis=0)
     kept = _kept(mean)
     return Motif(frequencies(counts)[:, kept], mean[kept])
 
@@ -165,9 +165,9 @@ def _align(windows: np.ndarray, first: int) -> tuple[float, np.ndarray, np.ndarr
     for _ in range(ROUNDS):
         unit = mean / max(float(np.linalg.norm(mean)), 1e-12)
         scores = np.tensordot(windows, unit, axes=2).reshape(count, -1)
-        strand, place = np.divmod(scores.argmax(axis=1), places)
-        mean = windows[np.arange(count), strand, place].mean(axis=0)
-    return float(scores.max(axis=1).mean()), strand, place
+        strand, offset = np.divmod(scores.argmax(axis=1), places)
+        mean = windows[np.arange(count), strand, offset].mean(axis=0)
+    return float(scores.max(axis=1).mean()), strand, offset
 
 
 def _kept(contribution: np.ndarray) -> slice:

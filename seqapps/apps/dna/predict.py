@@ -97,14 +97,14 @@ class Tables:
 
     def sequence(self, meta: Meta, probabilities: list[float]) -> None:
         """A row of `sequences.csv`, and of each factor's BED if the sequence has a place."""
-        place = [meta["record"], meta["start"], meta["end"]]
+        location = [meta["record"], meta["start"], meta["end"]]
         header = ["file", "record", "start", "end", *(f"p_{name}" for name in self._factors)]
         self._csv("sequences.csv", header).writerow(
-            [meta["file"], *place, *map(_short, probabilities)]
+            [meta["file"], *location, *map(_short, probabilities)]
         )
         if meta["on_genome"]:
             for name, probability in zip(self._factors, probabilities, strict=True):
-                self._bed(f"{name}.bed").writerow([*place, name, round(1000 * probability), "."])
+                self._bed(f"{name}.bed").writerow([*location, name, round(1000 * probability), "."])
 
     def variant(self, meta: Meta, reference: list[float], *, probabilities: list[float]) -> None:
         """A row of `variants.csv`."""
@@ -200,8 +200,8 @@ def _scan(
     meta: Meta, origin: int, *, texts: Iterable[str], window_bp: int, stride_bp: int
 ) -> Iterator[Request]:
     for start, window in windows(texts, window_bp, stride=stride_bp):
-        place = {"start": origin + start, "end": origin + start + window_bp, "on_genome": True}
-        yield _request(meta | place, window, window_bp)
+        location = {"start": origin + start, "end": origin + start + window_bp, "on_genome": True}
+        yield _request(meta | location, window, window_bp)
 
 
 def windows(texts: Iterable[str], width: int, *, stride: int) -> Iterator[tuple[int, str]]:

@@ -171,8 +171,8 @@ def _embedding(table: Preprocess, texts: list[str]) -> np.ndarray:
         hashfxn=sequences.number,
     )
     rows = np.zeros((4**table.kmer_bp + 1, table.embedding_dim), np.float32)
-    for kmer, place in model.wv.key_to_index.items():
-        rows[kmer_number(str(kmer))] = model.wv.vectors[place]
+    for kmer, row in model.wv.key_to_index.items():
+        rows[kmer_number(str(kmer))] = model.wv.vectors[row]
     return rows
 
 

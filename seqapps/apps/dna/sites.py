@@ -88,11 +88,11 @@ def _records(raw: Path, window_bp: int) -> Iterator[Site | Skip]:
 
 
 def _site(key: str, factor: str, *, number: int, header: str, sequence: str) -> Site:
-    place, split = PLACE.search(header), SPLIT.search(header)
+    interval, split = PLACE.search(header), SPLIT.search(header)
     chromosome, middle = "", 0
-    if place:
-        chromosome = place[1] if place[1].startswith("chr") else f"chr{place[1]}"
-        middle = (int(place[2]) + int(place[3])) // 2
+    if interval:
+        chromosome = interval[1] if interval[1].startswith("chr") else f"chr{interval[1]}"
+        middle = (int(interval[2]) + int(interval[3])) // 2
     negative = BOUND.search(header) is not None
     return Site(
         key, factor, number, sequence, chromosome, middle, negative, split[1] if split else ""
@@ -123,13 +123,15 @@ def _judge(
     listed = negative == 0
     for mine in range(int(factor.max(initial=0)) + 1):
         # A factor's records lie together, and a slice copies nothing.
-        own = slice(*np.searchsorted(factor, np.array([mine, mine + 1], factor.dtype)))
+        block = slice(*np.searchsorted(factor, np.array([mine, mine + 1], factor.dtype)))
         others = listed & (factor != mine)
         if others.any():
-            shared = _near(digest[own], digest[others], distance=1)
-            close = _near(position[own], position[others], distance=NEAR_BP) & (position[own] > 0)
-            verdict[own][listed[own] & (shared | close)] = SHARED
-        verdict[own][_repeated(digest[own])] = REPEATED
+            shared = _near(digest[block], digest[others], distance=1)
+            close = _near(position[block], position[others], distance=NEAR_BP) & (
+                position[block] > 0
+            )
+            verdict[block][listed[block] & (shared | close)] = SHARED
+        verdict[block][_repeated(digest[block])] = REPEATED
     return verdict
 
 

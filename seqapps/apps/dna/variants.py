@@ -44,11 +44,11 @@ def _alleles(bases: genome.Genome, variant: Variant, window_bp: int) -> Iterator
     Where REF is not what the genome has, the row still compares the two alleles the VCF names, and
     `ref_match` says so. Beyond the chromosome's ends lies N.
     """
-    place, half = variant.pos - 1, window_bp // 2
-    after = place + len(variant.ref)
-    left = bases.cut(variant.chrom, place - half, end=place).rjust(half, "N")
+    start, half = variant.pos - 1, window_bp // 2
+    after = start + len(variant.ref)
+    left = bases.cut(variant.chrom, start - half, end=start).rjust(half, "N")
     right = bases.cut(variant.chrom, after, end=after + window_bp).ljust(window_bp, "N")
-    reference = bases.cut(variant.chrom, place, end=after).upper()
+    reference = bases.cut(variant.chrom, start, end=after).upper()
     meta = variant._asdict() | {"kind": "variant", "ref_match": reference == variant.ref}
     for name, allele in (("ref", variant.ref), ("alt", variant.alt)):
         window = sequences.clean((left + allele + right)[:window_bp])

@@ -157,16 +157,16 @@ def _by_symbol(truth: Columns) -> list[np.ndarray]:
 
 
 def _tests(evaluation: Evaluation[Params]) -> dict[str, float]:
-    truth, own = evaluation.truth, evaluation.response
+    truth, response = evaluation.truth, evaluation.response
     change, variance = changes(truth), variances(truth)
     dates = truth["target_date"].astype(str)
     results = {}
     for name, rival in evaluation.baselines.items():
         pairs = {
-            "qlike": [metrics.qlike(variance, r["variance"]) for r in (own, rival)],
+            "qlike": [metrics.qlike(variance, r["variance"]) for r in (response, rival)],
             "price": [
                 np.abs(np.exp(change) - np.exp(r["log_return_quantiles"][:, MEDIAN]))
-                for r in (own, rival)
+                for r in (response, rival)
             ],
         }
         for target, (loss, other) in pairs.items():

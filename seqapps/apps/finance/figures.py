@@ -101,15 +101,15 @@ def leaks(results: dict[str, dict[str, dict[str, float]]]) -> Figure:
     left, right = drawn.subplots(1, 2)
     width = 0.8 / max(len(results), 1)
     for number, (symbol, modes) in enumerate(results.items()):
-        place = np.arange(len(leak.MODES)) + (number - (len(results) - 1) / 2) * width
+        centre = np.arange(len(leak.MODES)) + (number - (len(results) - 1) / 2) * width
         share = np.array([modes[mode]["direction"] for mode in leak.MODES])
         bounds = np.array([[modes[m]["low"], modes[m]["high"]] for m in leak.MODES]).T
         left.errorbar(
-            place, share, np.abs(bounds - share), fmt="o", capsize=4, color=COLOURS[number],
+            centre, share, np.abs(bounds - share), fmt="o", capsize=4, color=COLOURS[number],
             label=symbol,
         )  # fmt: skip
         earned = [100 * modes[mode]["return_per_year"] for mode in leak.MODES]
-        right.bar(place, earned, width, color=COLOURS[number])
+        right.bar(centre, earned, width, color=COLOURS[number])
     left.axhline(0.5, color=plots.REFERENCE, linestyle="--")
     right.axhline(0.0, color=plots.REFERENCE)
     leaking = leak.LABEL.replace(": ", ":\n")
@@ -160,7 +160,7 @@ def earnings(evaluation: Evaluation[Params], networks: Any, symbol: str) -> Figu
 
 def volatility(evaluation: Evaluation[Params], symbol: str) -> Figure:
     """The last test days: realised and forecast volatility, and the fan of returns."""
-    truth, own = evaluation.truth, evaluation.response
+    truth, response = evaluation.truth, evaluation.response
     rows = _rows(truth, symbol)[-FAN_DAYS:]
     days = pd.to_datetime(truth["target_date"][rows].astype(str))
     change = np.log(truth["next"][rows, 3] / truth["window"][rows, -1, 3])
@@ -170,10 +170,10 @@ def volatility(evaluation: Evaluation[Params], symbol: str) -> Figure:
     upper.plot(days, realised, ".", color=plots.REFERENCE, label="realised (Garman-Klass)")
     garch = evaluation.baselines["autoarima+garch"]["variance"][rows]
     upper.plot(days, 100 * np.sqrt(garch), color=plots.BASELINE, label="GARCH(1,1)")
-    upper.plot(days, 100 * np.sqrt(own["variance"][rows]), color=plots.MODEL, label="network")
+    upper.plot(days, 100 * np.sqrt(response["variance"][rows]), color=plots.MODEL, label="network")
     upper.set_ylabel("volatility of the day, %")
     upper.legend()
-    _fan(lower, days, quantiles=100 * own["log_return_quantiles"][rows])
+    _fan(lower, days, quantiles=100 * response["log_return_quantiles"][rows])
     lower.plot(days, 100 * change, ".", color="black", markersize=4, label="return")
     lower.set_ylabel("log return, %")
     lower.legend(loc="lower left")

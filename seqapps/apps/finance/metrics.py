@@ -112,8 +112,8 @@ def diebold_mariano(
         rival: (N,) of the other.
         days: (N,) labels that sort by time.
     """
-    _, place = np.unique(days, return_inverse=True)
-    gap = np.bincount(place, loss - rival) / np.bincount(place)
+    _, day_index = np.unique(days, return_inverse=True)
+    gap = np.bincount(day_index, loss - rival) / np.bincount(day_index)
     count, centred = len(gap), gap - gap.mean()
     lags = int(4 * (count / 100) ** (2 / 9))
     variance = np.mean(centred**2)

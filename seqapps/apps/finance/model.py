@@ -259,9 +259,9 @@ class Heads(keras.layers.Layer):
         units = [None] * len(self.quantiles)
         units[MEDIAN] = self.quantiles[MEDIAN] + moves[MEDIAN]
         for side in (-1, 1):
-            for place in range(MEDIAN + side, MEDIAN + side * (MEDIAN + 1), side):
-                step = self.quantiles[place] - self.quantiles[place - side]
-                units[place] = units[place - side] + step * tf.exp(moves[place])
+            for level in range(MEDIAN + side, MEDIAN + side * (MEDIAN + 1), side):
+                step = self.quantiles[level] - self.quantiles[level - side]
+                units[level] = units[level - side] + step * tf.exp(moves[level])
         scale = tf.exp(log_scale + change / 2)[..., None]
         return {
             "quantiles": middle[..., None] + scale * tf.stack(units, axis=-1),

@@ -92,9 +92,9 @@ def fan(symbol: str, answers: list[tuple[Meta, Record]]) -> Figure:
     drawn = plots.figure(9.0, 4.2)
     panel = drawn.subplots()
     panel.plot(days, closes, color="black", label="close")
-    for place, (day, levels) in enumerate(zip(ahead, quantiles, strict=True)):
+    for index, (day, levels) in enumerate(zip(ahead, quantiles, strict=True)):
         for low, high, width, share in ((0, 4, 3, "95"), (1, 3, 7, "80")):
-            label = f"{share} % interval of the next close" if place == 0 else ""
+            label = f"{share} % interval of the next close" if index == 0 else ""
             panel.vlines(
                 day, levels[low], levels[high], color=plots.MODEL, alpha=0.45, linewidth=width,
                 label=label,

@@ -43,8 +43,8 @@ class Fold:
         names = np.array(["", *SPLITS, ""])
         one, other = names[block[:-1]], names[block[1:]]
         inside = (one != "") & (other != "")
-        own = (one == other) | (inside & (other == "test"))
-        return np.where(own, other, np.where(inside, "purged", ""))
+        same = (one == other) | (inside & (other == "test"))
+        return np.where(same, other, np.where(inside, "purged", ""))
 
 
 def folds(table: Preprocess) -> list[Fold]:

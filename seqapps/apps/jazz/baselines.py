@@ -85,9 +85,9 @@ def _counted(evaluation: Evaluation[Params], fold: str, columns: Columns) -> dic
         "trigram": ngrams.predicted(line, ngrams.fitted(train, validation, order=3)),
     }
     pairs = [
-        (value, known[place])
+        (value, known[index])
         for tune, known in zip(sum(tunes, []), [*train, *validation], strict=True)
-        for place, value in ngrams.repeats(known, bar_ticks(tune))
+        for index, value in ngrams.repeats(known, bar_ticks(tune))
     ]
     right = (sum(one == other for one, other in pairs) + 1) / (len(pairs) + 2)
     log_probs["repeat_last_bar"] = ngrams.last_bar(line, bar_ticks(columns), right, unigram)
@@ -110,10 +110,10 @@ def _deepjazz(evaluation: Evaluation[Params]) -> Columns:
     folders = {fold: evaluation.assets(fold).parent for fold in evaluation.folds}
     truth = evaluation.truth
     answers: list[Columns | None] = [None] * len(truth["key"])
-    with tempfile.TemporaryDirectory() as place:
-        training.fit_folds(APP, params, folders, Path(place), on_epoch=lambda *_: None)
+    with tempfile.TemporaryDirectory() as index:
+        training.fit_folds(APP, params, folders, Path(index), on_epoch=lambda *_: None)
         for fold, folder in folders.items():
-            weights = Path(place) / fold / layout.WEIGHTS
+            weights = Path(index) / fold / layout.WEIGHTS
             assets = folder / layout.ASSETS
             endpoints = judging.endpoints(APP, params, assets=assets, weights=weights)
             rows = np.flatnonzero(truth["fold"] == fold)

@@ -42,8 +42,8 @@ def norms(evaluation: Evaluation[Params], epochs: int) -> dict[str, np.ndarray]:
         update = ALIKE | {"cell": cell, "epochs": epochs, "patience_epochs": epochs}
         train = params.train.model_copy(update=update)
         alike = cast(Params, SimpleNamespace(**vars(params) | {"train": train}))
-        with tempfile.TemporaryDirectory() as place:
-            out = Path(place)
+        with tempfile.TemporaryDirectory() as scratch:
+            out = Path(scratch)
             training.fit(APP, alike, folder, out=out, fold=f"{fold}, {cell}", on_epoch=None)
             model = training.load(
                 APP, alike, assets=folder / layout.ASSETS, weights=out / layout.WEIGHTS
@@ -57,7 +57,7 @@ def _read(model, columns) -> tf.Tensor:
     batch = {name: tf.constant(np.asarray(values)[None]) for name, values in columns.items()}
     chart = frontend.chart(batch)
     line = frontend.line(batch, chart)
-    last = frontend.previous(line.place)
+    last = frontend.previous(line.pitch_index)
     slots = frontend.slots(chart, line.onset)
     inputs = model.embed(slots, last, frontend.previous(line.ticks), frontend.previous(last))[0]
     windows = max(len(inputs) // STEPS, 1)

@@ -95,10 +95,10 @@ def choose(first: tf.Tensor) -> Any:
 
 def judged(chart: frontend.Chart, line: frontend.Line, joint: tf.Tensor) -> dict[str, tf.Tensor]:
     """The answer of `score`, from the log-probability (B, T, V) of every value at each note."""
-    rows, notes = tf.shape(line.place)[0], tf.shape(line.place)[1]
+    rows, notes = tf.shape(line.pitch_index)[0], tf.shape(line.pitch_index)[1]
     table = tf.reshape(joint, [rows, notes, PITCHES, LONGEST])
     pitch = tf.reduce_logsumexp(table, axis=-1)
-    of_note = tf.gather(table, line.place, batch_dims=2)
+    of_note = tf.gather(table, line.pitch_index, batch_dims=2)
     log_probs = tf.gather(joint, line.value, batch_dims=2)
     _, top = tf.math.top_k(joint, k=SHOWN)
     shift = frontend.at_beat(chart.shift, chart, onset=line.onset)[..., None]  # pyright: ignore[reportArgumentType] stubs know no Ellipsis
@@ -124,6 +124,6 @@ def _heard(chart: frontend.Chart, past: playing.Past) -> dict[str, tf.Tensor]:
     }
 
 
-def sounding(place: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
-    """MIDI pitch int32 (B, T) of a place in C where the key was moved by `shift`; 0 for a rest."""
-    return tf.cast(tf.where(place > 0, place + LOWEST - 1 - shift, 0), tf.int64)
+def sounding(pitch_index: tf.Tensor, shift: tf.Tensor) -> tf.Tensor:
+    """MIDI pitch int32 (B, T) of a pitch index, the key moved by `shift`; 0 for a rest."""
+    return tf.cast(tf.where(pitch_index > 0, pitch_index + LOWEST - 1 - shift, 0), tf.int64)

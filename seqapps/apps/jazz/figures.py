@@ -51,13 +51,13 @@ def perplexity(evaluation: Evaluation[Params]) -> Figure:
     order = sorted(rows, key=lambda name: float(np.concatenate(rows[name]).mean()), reverse=True)
     drawn = plots.figure(8.0, 0.6 + 0.42 * len(order))
     panel = drawn.subplots()
-    for place, name in enumerate(order):
+    for height, name in enumerate(order):
         whole = float(np.exp(np.concatenate(rows[name]).mean()))
         colour = plots.MODEL if name == "model" else plots.REFERENCE
-        panel.barh(place, whole - 1, left=1, color=colour, height=0.6)
+        panel.barh(height, whole - 1, left=1, color=colour, height=0.6)
         dots = [float(np.exp(row.mean())) for row in rows[name]]
-        panel.plot(dots, [place] * len(dots), ".", color="black", markersize=5)
-        panel.text(whole * 1.05, place + 0.32, f"{whole:.1f}", va="bottom", ha="left", fontsize=8)
+        panel.plot(dots, [height] * len(dots), ".", color="black", markersize=5)
+        panel.text(whole * 1.05, height + 0.32, f"{whole:.1f}", va="bottom", ha="left", fontsize=8)
     panel.set_xscale("log")
     panel.set_yticks(range(len(order)), order)
     panel.set_xlabel("perplexity of (pitch, duration); dots are tunes; less is better")
@@ -104,8 +104,8 @@ def chord_tones(metrics: dict[str, float]) -> Figure:
             for end in (".low95", ".high95")
         ]
         colour = plots.REFERENCE if number else plots.MODEL
-        place = np.arange(len(KINDS)) + 0.1 * (2 * number - 1)
-        panel.errorbar(place, values, bounds, fmt=marker, capsize=4, label=label, color=colour)
+        height = np.arange(len(KINDS)) + 0.1 * (2 * number - 1)
+        panel.errorbar(height, values, bounds, fmt=marker, capsize=4, label=label, color=colour)
     panel.set_xticks(range(len(KINDS)), [NAMES[kind] for kind in KINDS])
     panel.set_ylabel("share of chord tones")
     panel.legend()

@@ -1,7 +1,7 @@
 """Front end in the graph: a request -> tokens in C, with their bar position and chords.
 
 Axis letters: B batch, T notes, S slots (places where a note may begin), N beats of the chart,
-P places of a pitch (0 a rest, then `LOWEST` .. `HIGHEST` in C), D durations of 1 .. `LONGEST`
+P pitch indices (0 a rest, then `LOWEST` .. `HIGHEST` in C), D durations of 1 .. `LONGEST`
 ticks.
 """
 
@@ -46,7 +46,7 @@ class Chart(NamedTuple):
 
 
 class Slots(NamedTuple):
-    """Context of a place before its note: int32 (B, S), float32 (B, S, 12)."""
+    """Context of a slot before its note: int32 (B, S), float32 (B, S, 12)."""
 
     onset: tf.Tensor
     position: tf.Tensor  # ticks into the bar
@@ -58,9 +58,9 @@ class Slots(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A melody in C: place, ticks, onset int32 (B, T); `sounds` bool (B, T), false in padding."""
+    """A melody in C: all int32 (B, T) but `sounds`, bool (B, T), false in padding."""
 
-    place: tf.Tensor
+    pitch_index: tf.Tensor
     ticks: tf.Tensor
     onset: tf.Tensor
     sounds: tf.Tensor
@@ -68,7 +68,7 @@ class Line(NamedTuple):
     @property
     def value(self) -> tf.Tensor:
         """Place and duration as one number below V, int32 (B, T); 0 in padding."""
-        return self.place * LONGEST + tf.maximum(self.ticks - 1, 0)
+        return self.pitch_index * LONGEST + tf.maximum(self.ticks - 1, 0)
 
 
 def chart(batch: Tensors) -> Chart:
@@ -108,9 +108,9 @@ def line(batch: Tensors, chart: Chart) -> Line:
     moved = pitch + at_beat(chart.shift, chart, onset=onset)
     below = tf.maximum(0, (LOWEST - moved + 11) // 12)
     above = tf.maximum(0, (moved - HIGHEST + 11) // 12)
-    place = moved + 12 * (below - above) - LOWEST + 1
+    pitch_index = moved + 12 * (below - above) - LOWEST + 1
     sounds = ticks > 0
-    return Line(tf.where((pitch > 0) & sounds, place, 0), ticks, onset, sounds)
+    return Line(tf.where((pitch > 0) & sounds, pitch_index, 0), ticks, onset, sounds)
 
 
 def slots(chart: Chart, onset: tf.Tensor) -> Slots:
@@ -142,23 +142,25 @@ def rolled(classes: tf.Tensor, by: tf.Tensor) -> tf.Tensor:
 
 
 def previous(values: tf.Tensor) -> tf.Tensor:
-    """Values (B, T) one place later; the first is START."""
+    """Values (B, T) one step later; the first is START."""
     return tf.pad(values[:, :-1], [[0, 0], [1, 0]], constant_values=START)
 
 
-def features(slots: Slots, place: tf.Tensor, *, ticks: tf.Tensor, before: tf.Tensor) -> Tensors:
+def features(
+    slots: Slots, pitch_index: tf.Tensor, *, ticks: tf.Tensor, before: tf.Tensor
+) -> Tensors:
     """Inputs of the network at each slot: `played` and `given`, float32 (B, S, F).
 
     Args:
         slots: of the note to come.
-        place: int32 (B, S), the last note's.
+        pitch_index: int32 (B, S), the last note's.
         ticks: int32 (B, S), the last token's.
-        before: int32 (B, S), the place of the note before the last.
+        before: int32 (B, S), that of the note before the last.
     """
-    pitch_class = (place + LOWEST - 1) % 12  # pyright: ignore[reportOperatorIssue] stubs lack the operator
-    interval = tf.clip_by_value(place - before, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
+    pitch_class = (pitch_index + LOWEST - 1) % 12  # pyright: ignore[reportOperatorIssue] stubs lack the operator
+    interval = tf.clip_by_value(pitch_index - before, -MAX_INTERVAL, MAX_INTERVAL) + MAX_INTERVAL
     played = [
-        tf.one_hot(place, PITCHES),
+        tf.one_hot(pitch_index, PITCHES),
         tf.one_hot(ticks, LONGEST + 1),
         tf.one_hot(interval, 2 * MAX_INTERVAL + 1),
         *(

@@ -1,4 +1,4 @@
-"""The soloist's factorised heads: a pitch by its place, its interval and its chord; its duration.
+"""The soloist's factorised heads: a pitch by its index, its interval and its chord; its duration.
 
 Axis letters: B batch, S slots, C channels, P pitches, K pitches asked about, D durations.
 """
@@ -12,7 +12,7 @@ from seqapps.apps.jazz.tunes import LOWEST
 
 
 class PitchHead(keras.layers.Layer):
-    """Log-probability (B, S, P) of each pitch: by its place, the interval, and the chords."""
+    """Log-probability (B, S, P) of each pitch: by its index, the interval, and the chords."""
 
     def __init__(self):
         super().__init__()
@@ -26,13 +26,13 @@ class PitchHead(keras.layers.Layer):
         self.steps = tf.where(rests, 2 * MAX_INTERVAL + 1, steps)
 
     def call(self, hidden, slots, last):
-        """`hidden` float32 (B, S, C); `last` int32 (B, S), the place of the last note."""
+        """`hidden` float32 (B, S, C); `last` int32 (B, S), the pitch index of the last note."""
         logits = self.absolute(hidden)
         steps = tf.gather(self.steps, last)
         logits += tf.gather(self.relative(hidden), steps, batch_dims=2)
         bass = tf.argmax(slots.bass, axis=-1, output_type=tf.int32)
         now, following, degree = (
-            by_place(classes)
+            by_pitch(classes)
             for classes in (
                 slots.now,
                 slots.following,
@@ -54,19 +54,19 @@ class DurationHead(keras.layers.Layer):
         self.of_chord = keras.layers.Dense(MODEL_DIM, use_bias=False)
         self.outer = keras.layers.Dense(LONGEST)
 
-    def call(self, hidden, slots, places):
-        """`hidden` float32 (B, S, C); `places` int32 (B, S, K), the pitches asked about."""
+    def call(self, hidden, slots, indices):
+        """`hidden` float32 (B, S, C); `indices` int32 (B, S, K), the pitches asked about."""
         member = [
-            tf.gather(by_place(classes), places, batch_dims=2)
+            tf.gather(by_pitch(classes), indices, batch_dims=2)
             for classes in (slots.now, slots.following)
         ]
-        inner = self.inner(hidden)[:, :, None] + self.of_pitch(places)
+        inner = self.inner(hidden)[:, :, None] + self.of_pitch(indices)
         inner += self.of_chord(tf.stack(member, axis=-1))
         return tf.nn.log_softmax(self.outer(tf.nn.relu(inner)))
 
 
-def by_place(classes: tf.Tensor) -> tf.Tensor:
-    """Pitch classes (B, S, 12) as a number for each place of a pitch (B, S, P); 0 for the rest."""
+def by_pitch(classes: tf.Tensor) -> tf.Tensor:
+    """Pitch classes (B, S, 12) as a number for each pitch index (B, S, P); 0 for the rest."""
     pitch_class = (tf.range(PITCHES) + LOWEST - 1) % 12
     sounds = tf.cast(tf.range(PITCHES) > 0, tf.float32)
     return tf.gather(classes, pitch_class, axis=-1) * sounds

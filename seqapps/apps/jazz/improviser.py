@@ -58,11 +58,11 @@ class Improviser(keras.Model):
 
 def last_note(number: tf.Tensor, past: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """The last value and its ticks, int32 (B, 1); of nothing: zeros."""
-    place = tf.maximum(number - 1, 0)
+    index = tf.maximum(number - 1, 0)
     begun = tf.cast(number > 0, tf.int32)
-    return past.value[:, place, None] * begun, past.ticks[:, place, None] * begun
+    return past.value[:, index, None] * begun, past.ticks[:, index, None] * begun
 
 
-def at(values: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    """Values (B, T) at places int32 (B, T) of float32 (B, T, N)."""
-    return tf.gather(values, place, batch_dims=2)
+def at(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Values (B, T) at indices int32 (B, T) of float32 (B, T, N)."""
+    return tf.gather(values, index, batch_dims=2)

@@ -21,11 +21,11 @@ def note_scores(truth: Columns, response: Columns, *, row: int) -> dict[str, np.
     """Per note (T,) of one tune: negative log-probabilities, hits, quarters, whether it is new."""
     value, new = _values(*(truth[name][row].tobytes() for name in REQUEST))
     length = min(len(value), len(response["log_probability"][row]))
-    place, ticks = value[:length] // LONGEST, value[:length] % LONGEST
+    index, ticks = value[:length] // LONGEST, value[:length] % LONGEST
     at = np.arange(length)
     pitches = response["pitch_log_probability"][row][:length]
     pitch = np.full(len(value), -np.log(PITCHES))
-    pitch[:length] = pitches[at, place]
+    pitch[:length] = pitches[at, index]
     both = np.full(len(value), -np.log(VALUES))
     both[:length] = pitch[:length] + response["duration_log_probability"][row][:length][at, ticks]
     hits = np.zeros((len(value), response["top_pitch"][row].shape[-1]), bool)
@@ -33,7 +33,7 @@ def note_scores(truth: Columns, response: Columns, *, row: int) -> dict[str, np.
         np.rint(response["top_duration"][row][:length] * TICKS) == ticks[:, None] + 1
     )
     rank = np.full(len(value), PITCHES)
-    rank[:length] = (pitches >= pitches[at, place][:, None]).sum(axis=1) - 1
+    rank[:length] = (pitches >= pitches[at, index][:, None]).sum(axis=1) - 1
     return {
         "nll": -both,
         "pitch_nll": -pitch,
@@ -57,8 +57,8 @@ def _values(*columns: bytes) -> tuple[np.ndarray, np.ndarray]:
     value = preprocess.values(read)
     known: set[tuple[int, ...]] = set()
     new = np.ones(len(value), bool)
-    for place in range(REPEAT - 1, len(value)):
-        run = tuple(value[place - REPEAT + 1 : place + 1].tolist())
-        new[place] = run not in known
+    for index in range(REPEAT - 1, len(value)):
+        run = tuple(value[index - REPEAT + 1 : index + 1].tolist())
+        new[index] = run not in known
         known.add(run)
     return value, new

@@ -113,12 +113,12 @@ class Soloist(Improviser):
     def log_probability(self, chart, line, training):
         """Log-probabilities float32 (B, T), see `Improviser.call`; any number in padding."""
         slots = frontend.slots(chart, line.onset)
-        last = frontend.previous(line.place)
+        last = frontend.previous(line.pitch_index)
         inputs = self.embed(slots, last, frontend.previous(line.ticks), frontend.previous(last))
         hidden = self.combine(self.walk(inputs, training), inputs, training)
         pitch = self.pitch(hidden, slots, last)
-        duration = self.duration(hidden, slots, line.place[..., None])[..., 0, :]
-        vocab_log_probs = at(pitch, line.place) + at(duration, tf.maximum(line.ticks - 1, 0))
+        duration = self.duration(hidden, slots, line.pitch_index[..., None])[..., 0, :]
+        vocab_log_probs = at(pitch, line.pitch_index) + at(duration, tf.maximum(line.ticks - 1, 0))
         if self.memory is None:
             return vocab_log_probs
         pointer = self.pointer(slots, line, hidden)
@@ -130,7 +130,7 @@ class Soloist(Improviser):
     def joint(self, chart, line):
         """Log-probability of every value at each slot of a line: float32 (B, T, V)."""
         slots = frontend.slots(chart, line.onset)
-        last = frontend.previous(line.place)
+        last = frontend.previous(line.pitch_index)
         inputs = self.embed(slots, last, frontend.previous(line.ticks), frontend.previous(last))
         hidden = self.combine(self.walk(inputs, False), inputs, False)
         vocab_log_probs = self.vocab_log_probs(hidden, slots, last)
@@ -160,9 +160,9 @@ class Soloist(Improviser):
         pointer = self.gated(logits, played, hidden)
         return pointer_mix(vocab_log_probs, pointer, value=past.value)[:, 0], states
 
-    def embed(self, slots, place, ticks, before):
+    def embed(self, slots, pitch_index, ticks, before):
         """Inputs of the stack at slots (B, S): float32 (B, S, `MODEL_DIM`)."""
-        embedded = frontend.features(slots, place, ticks=ticks, before=before)
+        embedded = frontend.features(slots, pitch_index, ticks=ticks, before=before)
         played = embedded["played"] if self.shows_last else tf.zeros_like(embedded["played"])
         return self.read(tf.concat([played, embedded["given"]], axis=-1))
 
@@ -181,7 +181,7 @@ class Soloist(Improviser):
         """`Pointer` (B, T, T) over the notes before each slot."""
         places = memory.places(slots)
         logits = self.memory(memory.matches(line.value), places, places)
-        slot = tf.range(tf.shape(line.place)[1])
+        slot = tf.range(tf.shape(line.pitch_index)[1])
         return self.gated(logits, slot[:, None] > slot, hidden)
 
     def gated(self, logits, allowed, hidden):

@@ -29,8 +29,8 @@ class NGram:
         if lines:
             self.base = shares(np.concatenate(lines))
         for line in lines:
-            for place, value in enumerate(line):
-                self.learn(line[:place], int(value))
+            for index, value in enumerate(line):
+                self.learn(line[:index], int(value))
 
     def learn(self, before: np.ndarray, value: int) -> None:
         """Counts a value, a scalar, after the notes before it."""
@@ -76,10 +76,10 @@ def fitted(
     for weight in WEIGHTS:
         model, loss = NGram(train, order, weight), 0.0
         for line in validation:
-            for place, value in enumerate(line):
-                loss -= np.log(model.probability(line[:place], int(value)))
+            for index, value in enumerate(line):
+                loss -= np.log(model.probability(line[:index], int(value)))
                 if adapts:
-                    model.learn(line[:place], int(value))
+                    model.learn(line[:index], int(value))
         losses.append(loss)
     return NGram([*train, *validation], order, WEIGHTS[int(np.argmin(losses))])
 
@@ -97,10 +97,10 @@ def predicted(line: np.ndarray, model: NGram, *, adapts: bool = False) -> np.nda
     With `adapts` the model goes on counting: each note once it has been judged.
     """
     log_probs = np.empty((len(line), VALUES), np.float32)
-    for place, value in enumerate(line):
-        log_probs[place] = np.log(model.probabilities(line[:place]))
+    for index, value in enumerate(line):
+        log_probs[index] = np.log(model.probabilities(line[:index]))
         if adapts:
-            model.learn(line[:place], int(value))
+            model.learn(line[:index], int(value))
     return log_probs
 
 
@@ -108,10 +108,10 @@ def last_bar(line: np.ndarray, bar: int, right: float, unigram: NGram) -> np.nda
     """Log-probability (T, V): the note that began a bar earlier, `right` sure; else the unigram."""
     probabilities = unigram.probabilities(line[:0])
     log_probs = np.tile(np.log(probabilities).astype(np.float32), (len(line), 1))
-    for place, value in repeats(line, bar):
+    for index, value in repeats(line, bar):
         mixture = (1 - right) * probabilities
         mixture[value] += right
-        log_probs[place] = np.log(mixture)
+        log_probs[index] = np.log(mixture)
     return log_probs
 
 
@@ -120,4 +120,4 @@ def repeats(line: np.ndarray, bar: int) -> list[tuple[int, int]]:
     ticks = line % LONGEST + 1
     onset = (np.cumsum(ticks) - ticks).tolist()
     at = {begin: int(value) for begin, value in zip(onset, line, strict=True)}
-    return [(place, at[begin - bar]) for place, begin in enumerate(onset) if begin - bar in at]
+    return [(index, at[begin - bar]) for index, begin in enumerate(onset) if begin - bar in at]

@@ -65,9 +65,9 @@ def comping(chords: np.ndarray, bass: np.ndarray, *, meter: tuple[int, int]) -> 
     beat = beat_ticks(*meter) / TICKS
     beats_of_bar = max(round(meter[0] * 4 / meter[1] / beat), 1)
     notes: list[Note] = []
-    for place, (classes, lowest) in enumerate(zip(chords, bass, strict=True)):
-        begin, end = place * beat, (place + 1) * beat
-        on_bass = place % beats_of_bar % 2 == 0 or beats_of_bar == 1
+    for index, (classes, lowest) in enumerate(zip(chords, bass, strict=True)):
+        begin, end = index * beat, (index + 1) * beat
+        on_bass = index % beats_of_bar % 2 == 0 or beats_of_bar == 1
         if on_bass and lowest >= 0:
             notes.append((begin, end, _from(BASS_FROM, int(lowest))))
         elif not on_bass:

@@ -32,7 +32,7 @@ class Past(NamedTuple):
     places: Places
     ticks: tf.Tensor
     log_probability: tf.Tensor
-    before: tf.Tensor  # place (R,) of the note before the last
+    before: tf.Tensor  # pitch index (R,) of the note before the last
     onset: tf.Tensor  # ticks (R,) of the next note
     count: tf.Tensor  # notes (R,)
 
@@ -84,9 +84,9 @@ def drawn(logits: tf.Tensor, top_p: tf.Tensor, *, draw: tf.Tensor) -> tf.Tensor:
     inside = (until - probability) < top_p[:, None]
     kept = tf.where(inside, probability, 0.0)
     until = tf.cumsum(kept, axis=1)
-    place = tf.reduce_sum(tf.cast(until <= draw[:, None] * until[:, -1:], tf.int32), axis=1)
-    place = tf.minimum(place, tf.reduce_sum(tf.cast(inside, tf.int32), axis=1) - 1)
-    return tf.gather(value, place, batch_dims=1)
+    index = tf.reduce_sum(tf.cast(until <= draw[:, None] * until[:, -1:], tf.int32), axis=1)
+    index = tf.minimum(index, tf.reduce_sum(tf.cast(inside, tf.int32), axis=1) - 1)
+    return tf.gather(value, index, batch_dims=1)
 
 
 class Choose(Protocol):
@@ -146,9 +146,9 @@ def _nothing(rows: tf.Tensor, limit: tf.Tensor) -> Past:
 def _primed(step: tf.Tensor, primer: Line, *, value: tf.Tensor) -> tf.Tensor:
     """The primer's note where it has one, else the one chosen."""
     size = tf.shape(primer.value)[1]
-    place = tf.minimum(step, size)
-    primed = tf.pad(primer.value, [[0, 0], [0, 1]])[:, place]
-    return tf.where(tf.pad(primer.sounds, [[0, 0], [0, 1]])[:, place], primed, value)
+    index = tf.minimum(step, size)
+    primed = tf.pad(primer.value, [[0, 0], [0, 1]])[:, index]
+    return tf.where(tf.pad(primer.sounds, [[0, 0], [0, 1]])[:, index], primed, value)
 
 
 def _cut(value: tf.Tensor, left: tf.Tensor) -> tf.Tensor:

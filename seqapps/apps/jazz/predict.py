@@ -98,9 +98,9 @@ def charted(text: str, meter: str, *, choruses: int) -> Tune:
     for bar in filter(None, (bar.split() for bar in bars)):
         if len(bar) > beats:
             raise UserError(f"CHORDS: '{' '.join(bar)}' has {len(bar)} chords in {beats} beats")
-        for place in range(beats):
-            name = bar[place * len(bar) // beats]
-            known = place and name == bar[(place - 1) * len(bar) // beats]
+        for index in range(beats):
+            name = bar[index * len(bar) // beats]
+            known = index and name == bar[(index - 1) * len(bar) // beats]
             parsed = (chords[-1], bass[-1]) if (name in SAME or known) and chords else chord(name)
             chords.append(parsed[0])
             bass.append(parsed[1])

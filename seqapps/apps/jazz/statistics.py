@@ -24,7 +24,7 @@ class Played(NamedTuple):
     pickup: int
 
     @property
-    def place(self) -> np.ndarray:
+    def pitch_index(self) -> np.ndarray:
         """Places of the pitches int (T,), 0 = rest."""
         return self.values // LONGEST
 
@@ -41,7 +41,7 @@ class Played(NamedTuple):
     @property
     def classes(self) -> np.ndarray:
         """Pitch classes int (T,) of the notes that sound."""
-        return (self.place[self.place > 0] + LOWEST - 1) % 12
+        return (self.pitch_index[self.pitch_index > 0] + LOWEST - 1) % 12
 
 
 def of_line(played: Played, rng: np.random.Generator) -> dict[str, float]:
@@ -61,7 +61,7 @@ def chord_tones(played: Played, chords: np.ndarray) -> float:
 
     Beats without a chord do not count.
     """
-    sounds = played.place > 0
+    sounds = played.pitch_index > 0
     beat = np.minimum(played.onset[sounds] // played.beat, len(chords) - 1)
     has_chord = chords[beat].any(axis=1)
     right = chords[beat, played.classes] > 0
@@ -118,7 +118,7 @@ def divergence(counts: np.ndarray, reference: np.ndarray) -> float:
 
 def histograms(played: Played) -> dict[str, np.ndarray]:
     """Counts of pitch classes (12,) and of durations (48,) of the notes that sound."""
-    ticks = played.ticks[played.place > 0]
+    ticks = played.ticks[played.pitch_index > 0]
     return {
         "pitch_class": np.bincount(played.classes, minlength=12),
         "duration": np.bincount(ticks - 1, minlength=LONGEST),
@@ -144,26 +144,26 @@ def random_walk(
     Each note is one of the four chord tones nearest to the last one, each as likely as the others;
     its length is drawn from `durations`. `start` is the first place.
     """
-    total, onset, place, notes = len(like.chords) * like.beat, 0, start, []
+    total, onset, pitch_index, notes = len(like.chords) * like.beat, 0, start, []
     while onset < total:
         ticks = min(int(rng.choice(durations)), total - onset)
         chord = like.chords[onset // like.beat]
         tones = [p for p in range(1, 66) if chord[(p + LOWEST - 1) % 12]]
-        near = sorted(tones, key=lambda p: abs(p - place))[:4]
-        place = int(rng.choice(near)) if near else place
-        notes.append(place * LONGEST + ticks - 1)
+        near = sorted(tones, key=lambda p: abs(p - pitch_index))[:4]
+        pitch_index = int(rng.choice(near)) if near else pitch_index
+        notes.append(pitch_index * LONGEST + ticks - 1)
         onset += ticks
     return np.array(notes)
 
 
 def _bars(played: Played) -> np.ndarray:
     """Onsets bool (bars, sixteenths): a note begins in the sixteenth."""
-    return _grid(played, played.onset[played.place > 0], 1) > 0
+    return _grid(played, played.onset[played.pitch_index > 0], 1) > 0
 
 
 def _pitches(played: Played) -> np.ndarray:
-    sounds = played.place > 0
-    return _grid(played, played.onset[sounds], played.place[sounds])
+    sounds = played.pitch_index > 0
+    return _grid(played, played.onset[sounds], played.pitch_index[sounds])
 
 
 def _grid(played: Played, onset: np.ndarray, put: np.ndarray | int) -> np.ndarray:

@@ -89,7 +89,7 @@ def arrange(score: Score) -> Tune | Skip:
     keys = score.keys or [(0.0, found_key([note for part in score.parts for note in part]))]
     starts = [onset for onset, _ in keys]
     at = [max(bisect.bisect_right(starts, n * beat / TICKS + 1e-6) - 1, 0) for n in range(beats)]
-    tonic = np.array([keys[place][1] for place in at], np.int64)
+    tonic = np.array([keys[index][1] for index in at], np.int64)
     bar = numerator * 4 * TICKS // denominator
     pickup = _pickup(score, bar)
     return Tune(score.name, line, chords, bass, tonic, (numerator, denominator), pickup)
@@ -198,9 +198,9 @@ def _sounding(notes: list[Note], beat: int, *, beats: int) -> tuple[np.ndarray, 
     lowest = np.full(beats, 128)
     for begin, until, pitch in notes:
         onset, end = snapped(begin), snapped(until)
-        for place in range(onset // beat, min(-(-end // beat), beats)):
-            chords[place, pitch % 12] = 1
-            lowest[place] = min(lowest[place], pitch)
+        for index in range(onset // beat, min(-(-end // beat), beats)):
+            chords[index, pitch % 12] = 1
+            lowest[index] = min(lowest[index], pitch)
     return chords, np.where(lowest < 128, lowest % 12, -1).astype(np.int64)
 
 

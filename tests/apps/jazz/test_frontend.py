@@ -12,7 +12,7 @@ from tests.apps.jazz.test_model import batch
 def test_a_line_is_read_in_c_whatever_its_key():
     asked = batch(made_up(), made_up(up=5))
     line = frontend.line(asked, frontend.chart(asked))
-    one, other = line.place.numpy()
+    one, other = line.pitch_index.numpy()
     # From F the way to C is five semitones down: the notes are those of the tune in C.
     np.testing.assert_array_equal(one, other)
     assert one[0] == 72 - 36 + 1
@@ -24,7 +24,7 @@ def test_pitches_outside_the_alphabet_are_moved_by_octaves():
     asked = batch(made_up())
     asked["pitch"] = tf.where(tf.range(64) == 0, tf.constant(20, tf.int64), asked["pitch"])
     asked["pitch"] = tf.where(tf.range(64) == 1, tf.constant(110, tf.int64), asked["pitch"])
-    place = frontend.line(asked, frontend.chart(asked)).place.numpy()[0]
+    place = frontend.line(asked, frontend.chart(asked)).pitch_index.numpy()[0]
     assert (place[:2] - 1 + 36).tolist() == [44, 98]
 
 

@@ -29,6 +29,6 @@ def test_pitches_and_durations_are_distributions():
 
 def test_a_pitch_class_stands_at_all_its_octaves_and_not_at_the_rest():
     only_d = tf.one_hot([[2]], 12)
-    by_place = heads.by_place(only_d).numpy()[0, 0]
+    by_pitch = heads.by_pitch(only_d).numpy()[0, 0]
     # Place 0 is the rest, place 1 is MIDI 36, a C: D is at 3 and every twelve from there.
-    assert np.flatnonzero(by_place).tolist() == list(range(3, PITCHES, 12))
+    assert np.flatnonzero(by_pitch).tolist() == list(range(3, PITCHES, 12))

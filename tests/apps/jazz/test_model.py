@@ -48,7 +48,9 @@ def test_dense_does_not_see_the_last_note_and_jordan_does(assets):
     seen = {}
     for cell in ("dense", "jordan"):
         net = model.build(params(cell=cell), assets)
-        one, other = (net.embed(slots, line.place + up, line.ticks, line.place) for up in (0, 1))
+        one, other = (
+            net.embed(slots, line.pitch_index + up, line.ticks, line.pitch_index) for up in (0, 1)
+        )
         seen[cell] = float(tf.reduce_max(tf.abs(one - other)))
     assert seen["dense"] == 0 < seen["jordan"]
 
@@ -75,12 +77,12 @@ def test_the_memory_makes_a_repeated_tune_likelier(assets):
 def test_a_train_window_is_a_stretch_of_the_tune_moved_with_its_chart(assets):
     tune = tunes.arrange(made_up(repeats=3))
     record = {name: tf.constant(value) for name, value in tune.columns().items()}
-    whole = frontend.line(*_line({n: v[None] for n, v in record.items()})).place.numpy()[0]
+    whole = frontend.line(*_line({n: v[None] for n, v in record.items()})).pitch_index.numpy()[0]
     fed = model.feed(params(), assets, True)(record, tf.constant([3, 4]))
     assert fed["pitch"].shape == (16,) and fed["chords"].shape == (16, 12)
     window = frontend.line(*_line({name: value[None] for name, value in fed.items()}))
     moved = int(fed["moved"])
-    place = window.place.numpy()[0]
+    place = window.pitch_index.numpy()[0]
     starts = [n for n in range(len(whole) - 15) if (whole[n : n + 16] + moved == place).all()]
     assert starts
     chart = frontend.chart({name: value[None] for name, value in fed.items()})

@@ -119,9 +119,9 @@ def _backwards(moves: tf.Tensor, end: tf.Tensor) -> tf.Tensor:
     """The path's place in the lattice at each step, int32 (B, S), from moves int32 (S, B, L)."""
 
     def back(later, move):
-        place, step_back = later
-        place -= step_back
-        return place, tf.gather(move, place, axis=1, batch_dims=1)
+        position, step_back = later
+        position -= step_back
+        return position, tf.gather(move, position, axis=1, batch_dims=1)
 
     places, _ = tf.scan(back, moves, (end, tf.zeros_like(end)), reverse=True)
     return tf.transpose(places)

@@ -153,8 +153,8 @@ class _Search:
         spoken = step_log_probs[:, None, : self.letters]
         repeats = tf.range(self.letters) == state.last[:, :, None]
         grown = tf.where(repeats, state.blank[:, :, None], total[:, :, None]) + spoken
-        own = tf.gather(step_log_probs, tf.maximum(state.last, 0), axis=1, batch_dims=1)
-        letter = tf.where(state.last == NONE, NEVER, state.letter + own)
+        repeated = tf.gather(step_log_probs, tf.maximum(state.last, 0), axis=1, batch_dims=1)
+        letter = tf.where(state.last == NONE, NEVER, state.letter + repeated)
         letter, grown = self._merged(state, letter, grown)
         blank = total + step_log_probs[:, None, -1]
         stay = tf.reduce_logsumexp(tf.stack([blank, letter]), axis=0)
@@ -183,8 +183,8 @@ class _Search:
         `ended` int32 (B, K) is the number of the word that a space would end.
         """
         kept, is_space = emitted == NONE, emitted == self.space
-        place = tf.stack([old.lm, tf.maximum(emitted, 0)], axis=-1)
-        char_lm_score = old.char_lm_score + tf.gather_nd(self.lm_cost, place)
+        index = tf.stack([old.lm, tf.maximum(emitted, 0)], axis=-1)
+        char_lm_score = old.char_lm_score + tf.gather_nd(self.lm_cost, index)
         number = tf.cast(emitted, tf.int64) + 1
         begun = tf.where(is_space, tf.zeros_like(old.word), old.word * PRIME + number)
         hot = _among(begun, self.fusion.begun)
@@ -192,7 +192,7 @@ class _Search:
         return {
             "last": tf.where(kept, old.last, emitted),
             "hash": tf.where(kept, old.hash, old.hash * PRIME + number),
-            "lm": tf.where(kept, old.lm, tf.gather_nd(self.lm_next, place)),
+            "lm": tf.where(kept, old.lm, tf.gather_nd(self.lm_next, index)),
             "word": tf.where(kept, old.word, begun),
             "char_lm_score": tf.where(
                 kept, old.char_lm_score, tf.where(is_space, 0.0, char_lm_score)

@@ -26,12 +26,12 @@ class PhoneRescorer:
             json.loads((assets / phones.FILE).read_text()),
             phones.NAMES[language],
         )
-        number = {name: place for place, name in enumerate(names)}
+        number = {name: index for index, name in enumerate(names)}
         hashes = word_model.hashes_of(list(pronunciations), letters)
         order = np.argsort(hashes)
         self.hashes, self.space = hashes[order], letters.index(" ")
         pronounced = [[number[phone] for phone in word.split()] for word in pronunciations.values()]
-        pronounced = [pronounced[place] for place in order] + [[number[phones.UNKNOWN]]]
+        pronounced = [pronounced[index] for index in order] + [[number[phones.UNKNOWN]]]
         self.phones = np.array([phone for word in pronounced for phone in word], np.int32)
         self.lengths = np.array([len(word) for word in pronounced])
 
@@ -64,12 +64,12 @@ class PhoneRescorer:
     def of(self, texts: Labels) -> tf.RaggedTensor:
         """Phones int32 (R, P) of texts, one `UNKNOWN` for each word that is not known."""
         letters = tf.cast(tf.pad(texts.values, [[0, 0], [0, 1]]), tf.int64)
-        own = tf.sequence_mask(texts.counts, tf.shape(letters)[1])
-        space = ~own | (letters == self.space)
+        inside = tf.sequence_mask(texts.counts, tf.shape(letters)[1])
+        space = ~inside | (letters == self.space)
         begun = word_model.begun_words(letters, space)
         ended = space[:, 1:] & (begun[:, :-1] != 0)
         words = tf.ragged.boolean_mask(begun[:, :-1], ended)
-        place, known = word_model.found_in(self.hashes, words.flat_values)
-        words = words.with_flat_values(tf.where(known, place, len(self.hashes)))
+        index, known = word_model.found_in(self.hashes, words.flat_values)
+        words = words.with_flat_values(tf.where(known, index, len(self.hashes)))
         pronounced = tf.RaggedTensor.from_row_lengths(self.phones, self.lengths)  # pyright: ignore[reportAttributeAccessIssue] stubs lack it
         return tf.gather(pronounced, words).merge_dims(1, 2)

@@ -82,5 +82,5 @@ def _size(entries: int, bits: int) -> int:
 def _field(packed: np.ndarray, start: np.ndarray, *, width: int) -> np.ndarray:
     """Numbers int64 of `width` <= 24 bits that begin at bits `start`."""
     first = start >> 3
-    whole = sum(packed[first + place].astype(np.int64) << (8 * place) for place in range(4))
+    whole = sum(packed[first + byte].astype(np.int64) << (8 * byte) for byte in range(4))
     return (whole >> (start & 7)) & ((1 << width) - 1)

@@ -71,13 +71,13 @@ class WordModel:
             char_lm_score: float32 (B, K), log-probability of their letters in the character model,
                 which is all there is for an unknown word.
         """
-        place, known = found_in(self.hashes, hashes)
-        number = tf.where(known, place, len(self.hashes))
+        index, known = found_in(self.hashes, hashes)
+        number = tf.where(known, index, len(self.hashes))
         alone = tf.gather(self.backoff, before) + tf.gather(self.log_prob, number)
         alone += tf.where(known, 0.0, char_lm_score)
         pair = tf.cast(before, tf.int64) * (len(self.hashes) + 1) + tf.cast(number, tf.int64)
-        place, known = found_in(self.pairs, pair)
-        return tf.where(known, tf.gather(self.pair_log_prob, place), alone), number
+        index, known = found_in(self.pairs, pair)
+        return tf.where(known, tf.gather(self.pair_log_prob, index), alone), number
 
     def save(self, path: Path) -> None:
         """Writes the arrays as npz."""
@@ -99,7 +99,7 @@ def fit(texts: Iterable[str], letters: str, general: General) -> WordModel:
     words = [w for w in {*alone, *general.words} if w and set(w) <= set(letters)]
     hash_of = dict(zip(words, hashes_of(words, letters).tolist(), strict=True))
     words.sort(key=lambda word: hash_of[word])
-    number = {word: place for place, word in enumerate(words)} | {BEGINNING: len(words) + 1}
+    number = {word: index for index, word in enumerate(words)} | {BEGINNING: len(words) + 1}
     prior = WORD_PRIOR if general.words else 0.0
     total = sum(alone.values()) + prior
 
@@ -194,6 +194,6 @@ def hashes_of(words: list[str], letters: str) -> np.ndarray:
 def found_in(ordered: np.ndarray, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Insertion points int32 of int64 (B, K) in sorted int64 (M,), and bool: present there."""
     values = tf.constant(ordered)
-    place = tf.searchsorted(values, tf.reshape(wanted, [-1]))
-    place = tf.reshape(tf.minimum(place, len(ordered) - 1), tf.shape(wanted))
-    return place, tf.gather(values, place) == wanted
+    index = tf.searchsorted(values, tf.reshape(wanted, [-1]))
+    index = tf.reshape(tf.minimum(index, len(ordered) - 1), tf.shape(wanted))
+    return index, tf.gather(values, index) == wanted

@@ -51,8 +51,8 @@ class SpecAugment(keras.layers.Layer):
         width = draw[:, 0] * tf.cast(longest + 1, tf.float32)
         width = tf.cast(tf.math.floor(width), tf.int32)
         start = tf.cast(draw[:, 1] * tf.cast(tf.maximum(ends - width, 0) + 1, tf.float32), tf.int32)
-        place = tf.range(size)[None, :]
-        inside = (place >= start[:, None]) & (place < (start + width)[:, None])
+        position = tf.range(size)[None, :]
+        inside = (position >= start[:, None]) & (position < (start + width)[:, None])
         return tf.cast(~inside, tf.float32)
 
 
@@ -73,8 +73,8 @@ def changed(samples: tf.Tensor, seed: tf.Tensor, *, table: Train) -> tf.Tensor:
 def _played(samples: tf.Tensor, speed: tf.Tensor) -> tf.Tensor:
     """Samples (N,) at another speed, pitch included, by linear interpolation."""
     count = tf.cast(tf.shape(samples)[0], tf.float32)
-    place = tf.range(tf.maximum(count - 1, 0.0) / speed) * speed
-    before = tf.cast(place, tf.int32)
+    position = tf.range(tf.maximum(count - 1, 0.0) / speed) * speed
+    before = tf.cast(position, tf.int32)
     after = tf.minimum(before + 1, tf.shape(samples)[0] - 1)
-    rest = place - tf.cast(before, tf.float32)
+    rest = position - tf.cast(before, tf.float32)
     return (1 - rest) * tf.gather(samples, before) + rest * tf.gather(samples, after)

@@ -65,9 +65,9 @@ def resample(samples: tf.Tensor, rate: tf.Tensor, *, wanted: tf.Tensor | int) ->
     new_count = tf.cast(tf.math.ceil(tf.cast(count, tf.float64) * ratio), tf.int32)
     cutoff = tf.cast(tf.minimum(ratio, 1.0), tf.float32)
     reach = tf.cast(tf.math.ceil(SINC_ZEROS / cutoff), tf.int32)
-    place = tf.cast(tf.range(new_count), tf.float64) / ratio
-    whole = tf.math.floor(place)
-    rest = tf.cast(place - whole, tf.float32)
+    position = tf.cast(tf.range(new_count), tf.float64) / ratio
+    whole = tf.math.floor(position)
+    rest = tf.cast(position - whole, tf.float32)
     padded = tf.pad(samples, [[reach, reach + 1]])  # pyright: ignore[reportArgumentType] stubs take no tensor in a list
     first = tf.cast(whole, tf.int32)
 
