@@ -18,7 +18,7 @@ ARRAYS = ("ndarray", "Tensor", "Columns", "Endpoints", "NDArray")
 """Types in an annotation whose docstring gives a shape; `call` of a Keras layer is one too."""
 
 AXIS = r"(?:[A-Z0-9]\w*|\.\.\.)(?: [-+*/]+ \w+)*"
-SHAPE = re.compile(rf"[(\[]{AXIS}(?:, ?[^()\[\]]*)?[)\]]|[(\[][a-z_]+,[^()\[\]]*[)\]]|\bscalars?\b")
+SHAPE = re.compile(rf"[(\[]{AXIS}(?:, ?[^()\[\]]*)?[)\]]|[(\[][a-z_]+,[)\]]|\bscalars?\b")
 """A shape in axis letters, such as (B, T, 2 * U), (rows,) or [N]; or the word scalar."""
 
 CONTRACT = {"ingest", "index", "assets", "example", "feed", "build", "endpoints", "score"}

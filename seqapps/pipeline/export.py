@@ -71,7 +71,7 @@ def run(
 
 
 def write(model: keras.Model, endpoints: Endpoints, folder: Path) -> None:
-    """Writes a SavedModel with the given endpoints: name -> (function, signature)."""
+    """Writes a SavedModel with the endpoints, functions of rows (N, ...) to answers (N, ...)."""
     archive = keras.export.ExportArchive()
     archive.track(model)
     for name, (function, signature) in endpoints.items():

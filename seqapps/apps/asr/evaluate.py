@@ -36,7 +36,7 @@ class Findings(NamedTuple):
 
 
 def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]:
-    """`wer`, its three parts, `cer`, and both for each corpus."""
+    """`wer`, its three parts, `cer`, and both for each corpus, of `text` (N,)."""
     del params
     errors = metrics.error_rates(truth["text"], response["text"])
     for corpus in sorted(set(truth["corpus"])):
@@ -47,7 +47,7 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
 
 
 def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
-    """Answers of the baselines: `empty`, `most_frequent`, `dtw`, `pocketsphinx` if asked for.
+    """Texts (N,) of the baselines: `empty`, `most_frequent`, `dtw`, `pocketsphinx` if asked for.
 
     The last listens in a process of its own while templates are compared: each keeps one core busy.
     """
@@ -70,7 +70,7 @@ def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
 
 
 def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:
-    """`reversed_audio`: each clip played backwards."""
+    """`reversed_audio`: answers (N, ...) to each clip played backwards."""
     turned = np.empty(len(evaluation.truth["key"]), object)
     for row, wav in enumerate(evaluation.truth["wav"]):
         samples, rate_hz = audio.samples(wav)

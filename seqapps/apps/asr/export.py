@@ -40,7 +40,7 @@ from seqapps.kit import ngrams
 
 
 def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
-    """Name -> (function, its signature); see the module."""
+    """The endpoints of the module's docstring; each takes rows (B, ...) and answers (B, ...)."""
     facts = preprocess.facts(assets)
     rate_hz, reader = facts["sample_rate_hz"], Reader(params, model, assets)
     wav = tf.TensorSpec([None], tf.string, name="wav")

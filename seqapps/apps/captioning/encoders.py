@@ -66,7 +66,7 @@ def decode(content: tf.Tensor) -> tf.Tensor:
 
 
 def view(content: tf.Tensor, height: int, *, width: int) -> tf.Tensor:
-    """One image's bytes as uint8 (height, width, 3), resized without regard to its proportions."""
+    """One image's bytes as uint8 (H, W, 3), resized without regard to its proportions."""
     resized = tf.image.resize(decode(content), [height, width], antialias=True)
     return tf.cast(tf.round(tf.clip_by_value(resized, 0.0, 1.0) * 255.0), tf.uint8)
 

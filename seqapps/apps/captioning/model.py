@@ -211,7 +211,7 @@ class Network(keras.layers.Layer):
         return self._words(hidden, cells, training)[0]
 
     def encode(self, batch, training=False):
-        """The picture (`Encoded`)."""
+        """The pictures (`Encoded`), from `view` (B, H, W, 3) or `cells` (B, N, C)."""
         if self.kind == "blind":
             count = tf.shape(next(iter(batch.values())))[0]
             rows, columns = self.shape

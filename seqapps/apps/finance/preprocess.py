@@ -108,7 +108,7 @@ def load(path: str) -> Series:
 
 
 def leaky_rows(rows: np.ndarray) -> np.ndarray:
-    """Rows (days, 5) with prices denoised over the whole series: LEAKS, for demonstration only."""
+    """Rows (D, 5), prices denoised over the whole series: LEAKS, for demonstration only."""
     logs = np.log(rows[:, :4])
     clean = wavelet.full_leaky(logs, wavelet.threshold(logs[:, 3]))
     opened, close = clean[:, 0], clean[:, 3]

@@ -32,7 +32,7 @@ class Fold:
         return f"{self.test:%Y-%m}"
 
     def splits(self, days: pd.DatetimeIndex) -> np.ndarray:
-        """For each pair (day, next day): its block, "purged" across a border, "" outside.
+        """The block (D - 1,) of each day and the next: "purged" across a border, "" outside.
 
         >>> fold = Fold(*map(pd.Timestamp, ("2010", "2012", "2013", "2014")))
         >>> fold.splits(pd.DatetimeIndex(["2011-12-29", "2011-12-30", "2012-01-03"])).tolist()

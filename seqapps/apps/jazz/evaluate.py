@@ -22,7 +22,7 @@ from seqapps.apps.jazz.samples import Findings
 
 
 def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]:
-    """Scores over all notes of all tunes; perplexity is of (pitch, duration).
+    """Scores of `log_probability` (T,) over all notes of all tunes, per (pitch, duration).
 
     An answer that is shorter than the tune says nothing about the notes left: each of the V values
     is as likely as the others there.

@@ -50,7 +50,7 @@ class Improviser(keras.Model):
         return tf.where(line.sounds, log_probs, 0.0)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """Mean negative log-probability of a (pitch, duration), in nats, over the batch's notes."""
+        """Mean negative log-probability of a note, a scalar in nats, from y_pred (B, T)."""
         assert x is not None and y_pred is not None
         notes = tf.reduce_sum(tf.cast(x["duration"] > 0, tf.float32))
         return -tf.reduce_sum(y_pred) / tf.maximum(notes, 1.0)

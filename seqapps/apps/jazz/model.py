@@ -29,7 +29,7 @@ FAR = -1e9
 
 
 def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
-    """A function (record, seed) -> a window of a tune and its chart, in static shapes.
+    """A function (record, seed) -> a window (T,) of a tune and its chart, in static shapes.
 
     A train window begins at a random note and some are moved by a few semitones; a validation one
     is the tune's beginning.

@@ -126,7 +126,7 @@ def histograms(played: Played) -> dict[str, np.ndarray]:
 
 
 def similarity(played: Played) -> np.ndarray:
-    """Self-similarity of bars, (bars, bars): share of sixteenths on which both sound alike.
+    """Self-similarity (B, B) of the B bars: share of sixteenths on which both sound alike.
 
     Alike is the same pitch, or both silent; a beat counts if either sounds.
     """
