@@ -17,7 +17,7 @@ RUN = $(PYTHON) -m seqapps
 # Stages started by one call of make share one MLflow run.
 export SEQAPPS_PIPELINE := $(or $(SEQAPPS_PIPELINE),$(shell date +%Y%m%d-%H%M%S)-$(shell echo $$PPID))
 
-.PHONY: help all $(ALL) status predict sweep tune compare promote rollback new ui serve demo report
+.PHONY: help all $(ALL) status predict sweep tune compare promote rollback new native ui serve demo report
 .PHONY: test lint format lock clean-venv FORCE
 .PHONY: $(foreach app,$(ALL),$(STAGES:%=$(app)-%) clean-$(app))
 # Never remove what a chain of pattern rules made on the way.
@@ -51,7 +51,7 @@ data/%/$(PROFILE)/ingest/done.json: FORCE | .venv/ready
 	$(run_stage)
 data/%/$(PROFILE)/preprocess/done.json: data/%/$(PROFILE)/ingest/done.json FORCE
 	$(run_stage)
-data/%/$(PROFILE)/train/done.json: data/%/$(PROFILE)/preprocess/done.json FORCE
+data/%/$(PROFILE)/train/done.json: data/%/$(PROFILE)/preprocess/done.json FORCE | .venv/native
 	$(run_stage)
 data/%/$(PROFILE)/evaluate/done.json: data/%/$(PROFILE)/train/done.json FORCE
 	$(run_stage)
@@ -83,6 +83,9 @@ new: .venv/ready ## a new application that passes the contract test: APP=
 	@$(RUN) new $(MAKEOVERRIDES)
 	@$(PYTHON) -m ruff check --quiet --select I --fix seqapps/apps/$(APP) tests/apps/$(APP)
 
+native: .venv/ready ## the recurrent ops for this processor; needs a C++ compiler
+	@TF_CPP_MIN_LOG_LEVEL=3 $(PYTHON) -m seqapps.kit.native
+
 ui: .venv/ready ## MLflow on mlruns/, this machine only [PORT=5000]
 	@$(RUN) ui --port $(or $(PORT),5000)
 
@@ -101,7 +104,7 @@ demo: .venv/ready .venv-serve/ready ## a page to try the served models: [PORT=78
 report: .venv/ready ## result tables of README and cards from metrics.json [PROFILE=]
 	@$(RUN) report --profile $(PROFILE)
 
-test: .venv/ready .venv-serve/ready ## all tests
+test: .venv/ready .venv/native .venv-serve/ready ## all tests
 	@$(PYTHON) -m pytest $(TESTS)
 
 lint: .venv/ready ## ruff, the floors of imports, pyright
@@ -132,6 +135,11 @@ clean-venv: ## forget the environments
 	$(call environment,.venv,$<)
 .venv-serve/ready: requirements-serve.lock
 	$(call environment,.venv-serve,$<)
+
+# Recurrent layers as one op; without a C++ compiler Keras' own train.
+.venv/native: .venv/ready seqapps/kit/native/recurrent.cc
+	@TF_CPP_MIN_LOG_LEVEL=3 $(PYTHON) -m seqapps.kit.native
+	@touch $@
 
 define environment
 	@command -v python3.11 >/dev/null || { echo "python3.11 is missing: install Python 3.11 \

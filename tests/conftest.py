@@ -38,8 +38,8 @@ def project(tmp_path, monkeypatch) -> Path:
 def toy_process(repository):
     """Runs stages of the toy application in a process of their own; `kill` is a deadly call."""
 
-    def run(project, *words, kill=None):
-        own = {"PYTHONPATH": str(repository), "MLFLOW_TRACKING_URI": "file:///-"}
+    def run(project, *words, kill=None, **environment):
+        own = environment | {"PYTHONPATH": str(repository), "MLFLOW_TRACKING_URI": "file:///-"}
         own |= {"TOY_KILL": kill} if kill else {}
         command = [sys.executable, "-m", "tests.toy", *words]
         return subprocess.run(

@@ -3,6 +3,9 @@
 Axis letters: B batch, T steps, C channels, U units (twice as many if bidirectional).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -11,6 +14,8 @@ import keras
 import tensorflow as tf
 
 from seqapps.config import Cell
+from seqapps.kit import native
+from seqapps.kit.native import keras_cells
 
 Products = Literal["float32", "bfloat16"]
 
@@ -19,6 +24,28 @@ FORGET_BIAS = 1.0
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 """Flags in Linux's /proc/cpuinfo of x86 processors that multiply bfloat16."""
+
+
+_AS_ONE_OP: ContextVar[bool] = ContextVar("as_one_op", default=False)
+
+
+@contextmanager
+def as_one_op(enabled: bool) -> Iterator[None]:
+    """Walks GRU, LSTM and SRU with the ops of `kit.native` in what is traced or run inside.
+
+    Weights, values and gradients are those of the Keras layers, to rounding. Graphs to export must
+    be traced outside, because plain TensorFlow lacks the ops; XLA does not know them either.
+    """
+    token = _AS_ONE_OP.set(enabled)
+    try:
+        yield
+    finally:
+        _AS_ONE_OP.reset(token)
+
+
+def keras_reason(*, jit_compile: bool) -> str | None:
+    """The reason why Keras' layers train and not the ops of `kit.native`; None if the ops do."""
+    return "XLA compiles them" if jit_compile else native.missing()
 
 
 def recurrent(
@@ -91,7 +118,7 @@ class Stack(keras.layers.Layer):
         Steps are float32 (B, T, C), the mask bool (B, T).
         """
         for drop, layer in zip(self.drops, self.layers, strict=True):
-            steps = layer(drop(steps, training=training), mask=mask, training=training)
+            steps = _run(layer, drop(steps, training=training), mask=mask, training=training)
             steps = steps[0] if isinstance(steps, list | tuple) else steps
         return steps
 
@@ -111,7 +138,7 @@ class Stack(keras.layers.Layer):
             if isinstance(layer, WithoutRecurrence):
                 steps, state = layer(steps), []
             else:
-                steps, *state = layer(steps, initial_state=before, training=training)
+                steps, *state = _run(layer, steps, states=before, training=training)
             after.append(state)
         return steps, after
 
@@ -198,22 +225,40 @@ class SRU(keras.layers.Layer):
 
         With return_state also the state after the last step, (B, U).
         """
-        parts = tf.split(self._products(self.norm(steps), training), self.parts, axis=-1)
+        products = self._products(self.norm(steps), training)
+        first = None if initial_state is None else initial_state[0]
+        if _AS_ONE_OP.get():
+            hidden, last = native.simple(
+                products,
+                steps,
+                directions=self.directions,
+                forget_bias=FORGET_BIAS,
+                first=first,
+                lengths=None if mask is None else tf.reduce_sum(tf.cast(mask, tf.int32), axis=1),
+            )
+        else:
+            hidden, last = self._walked(products, steps, mask=mask, first=first)
+        if not self.return_sequences:
+            hidden = _ends(hidden, self.directions, mask)
+        return (hidden, last) if self.return_state else hidden
+
+    def _walked(self, products, steps, *, mask, first):
+        """Hidden (B, T, U) and the state after the last step, (B, U), of products (B, T, ...)."""
+        parts = tf.split(products, self.parts, axis=-1)
         new, forget, show = parts[:3]
         forget = tf.sigmoid(forget + FORGET_BIAS)
         added = (1.0 - forget) * new
-        if mask is not None:  # read backwards, padding comes first: it must leave the state at zero
-            added *= tf.cast(mask, added.dtype)[:, :, None]
-        if initial_state is not None:
-            first = added[:, :1] + forget[:, :1] * initial_state[0][:, None]
-            added = tf.concat([first, added[:, 1:]], axis=1)
+        if mask is not None:  # padding leaves the state as it is: at zero where it comes first
+            inside = tf.cast(mask, added.dtype)[:, :, None]
+            forget, added = 1.0 - inside * (1.0 - forget), inside * added
+        if first is not None:
+            start = added[:, :1] + forget[:, :1] * first[:, None]
+            added = tf.concat([start, added[:, 1:]], axis=1)
         state = linear_recurrence(self._turned(forget), self._turned(added))
         state = self._turned(state)  # pyright: ignore[reportArgumentType] no gradient function
         show = tf.sigmoid(show)
         hidden = show * state + (1.0 - show) * (steps if self.parts == 3 else parts[3])
-        if not self.return_sequences:
-            hidden = _ends(hidden, self.directions, mask)
-        return (hidden, state[:, -1]) if self.return_state else hidden
+        return hidden, state[:, -1]
 
     def _products(self, steps, training):
         if not (training and self.coarse):
@@ -267,6 +312,14 @@ def _walk(kept: tf.Tensor, added: tf.Tensor, *, backwards: bool) -> tf.Tensor:
     start = (tf.constant(0), tf.zeros_like(added[0]), written)
     *_, written = tf.while_loop(lambda number, *_: number < count, advance, start)
     return tf.transpose(written.stack(), [1, 0, 2])
+
+
+def _run(layer, steps, *, mask=None, states=None, training=False):
+    """Outputs of one layer, and its states if it returns them, as one op or by Keras."""
+    if _AS_ONE_OP.get() and keras_cells.fits(layer):
+        return keras_cells.run(layer, steps, mask=mask, states=states)
+    options = {"initial_state": states} if states else {"mask": mask}
+    return layer(steps, training=training, **options)
 
 
 def _ends(hidden, directions, mask):

@@ -27,6 +27,7 @@ from seqapps.app import App
 from seqapps.artifacts import histories, layout
 from seqapps.artifacts.layout import CHECKPOINT, COUNTS, HISTORY, WEIGHTS
 from seqapps.config import P, Params, Train, UserError
+from seqapps.kit import layers
 from seqapps.pipeline import records
 
 MIXED_PRECISION = "mixed_float16"
@@ -46,6 +47,9 @@ def fit_folds(
         out: folder of `<fold>/model.weights.h5` and `<fold>/history.csv`; a checkpoint is resumed.
         on_epoch: called with (fold, epoch, metrics) after each epoch; not with several folds.
     """
+    reason = layers.keras_reason(jit_compile=params.train.jit_compile)
+    walked = "one op for a sequence" if reason is None else f"Keras' ({reason})"
+    _say(f"{app.name} train: recurrent layers: {walked}")
     if len(folds) == 1:
         [(fold, records_folder)] = folds.items()
         return {
@@ -81,7 +85,8 @@ def fit(
     out.mkdir(parents=True, exist_ok=True)
     if (out / COUNTS).exists():  # another fold was interrupted, this one was done
         return json.loads((out / COUNTS).read_text())
-    with _precision():
+    one_op = layers.keras_reason(jit_compile=params.train.jit_compile) is None
+    with _precision(), layers.as_one_op(one_op):
         return _fit(app, params, records_folder, out=out, fold=fold, on_epoch=on_epoch)
 
 
@@ -124,7 +129,8 @@ def _fit(
         if on_epoch:
             on_epoch(fold, state["epoch"], metrics | {"seconds": seconds})
     histories.write(state["history"], out / HISTORY)
-    os.replace(out / f".best.{WEIGHTS}", out / WEIGHTS)
+    if (out / f".best.{WEIGHTS}").exists():  # else a kill came after this line
+        os.replace(out / f".best.{WEIGHTS}", out / WEIGHTS)
     counts = {
         "train_examples": data.count,
         "epochs": state["epoch"],
@@ -133,7 +139,7 @@ def _fit(
         "weights": int(sum(np.prod(w.shape) for w in model.trainable_variables)),
         "longer_than_last_bucket": data.too_long,
     }
-    (out / COUNTS).write_text(json.dumps(counts))
+    _write_counts(counts, out)
     (out / CHECKPOINT).unlink()
     return counts
 
@@ -265,6 +271,12 @@ def _save_best(model: keras.Model, out: Path) -> None:
     temporary = out / f".new.{WEIGHTS}"
     model.save_weights(temporary)
     os.replace(temporary, out / f".best.{WEIGHTS}")
+
+
+def _write_counts(counts: dict[str, Any], out: Path) -> None:
+    temporary = out / f".new.{COUNTS}"
+    temporary.write_text(json.dumps(counts))
+    os.replace(temporary, out / COUNTS)
 
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, Any]]:

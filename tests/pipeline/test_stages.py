@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import h5py
 import pytest
 
 from seqapps.app import Item
@@ -44,6 +45,7 @@ def test_a_second_run_finds_everything_fresh(whole, monkeypatch, capsys):
         ("preprocess", "seqapps.pipeline.records.serialize:20"),
         ("train", "seqapps.pipeline.training._checkpoint:3"),
         ("train", "seqapps.artifacts.histories.write:1"),
+        ("train", "seqapps.pipeline.training._write_counts:1"),
         ("evaluate", "seqapps.kit.plots.save:1"),
         ("export", "seqapps.pipeline.export.check_core_ops:1"),
     ],
@@ -63,6 +65,31 @@ def test_a_killed_stage_is_not_taken_for_whole_and_ends_as_if_never_killed(
     for compared in ("ingest", "preprocess", "train"):
         assert outputs(ran, compared) == outputs(whole, compared)
     assert metrics(ran)["model"] == metrics(whole)["model"]
+
+
+def weights(project):
+    found = {}
+    with h5py.File(project / "data/toy/smoke/train/a/model.weights.h5") as file:
+        file.visititems(
+            lambda name, entry: (
+                found.update({name: entry[()]}) if isinstance(entry, h5py.Dataset) else None
+            )
+        )
+    return found
+
+
+@pytest.mark.slow
+def test_a_training_begun_by_the_op_goes_on_with_keras_layers(whole, ran, toy_process):
+    shutil.rmtree(ran / "data/toy/smoke/train")
+    killed = toy_process(ran, "train", kill="seqapps.pipeline.training._checkpoint:3")
+    assert "recurrent layers: one op for a sequence" in killed.stdout
+    again = toy_process(ran, "train", SEQAPPS_NATIVE="0")
+    assert "recurrent layers: Keras' (SEQAPPS_NATIVE=0)" in again.stdout
+    assert "resuming after epoch 2" in again.stdout
+    before, after = weights(whole), weights(ran)
+    assert before.keys() == after.keys() and before
+    for name, values in before.items():
+        assert after[name] == pytest.approx(values, abs=1e-5), name
 
 
 def metrics(project):

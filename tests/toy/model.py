@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from seqapps.app import Tensors
+from seqapps.kit import layers
 from tests.toy.params import Params
 
 
@@ -18,14 +19,14 @@ class Mean(keras.Model):
 
     def __init__(self, units: int, dropout: float):
         super().__init__()
-        self.gru = keras.layers.GRU(units)
+        self.stack = layers.recurrent("gru", units, return_sequences=False)
         self.drop = keras.layers.Dropout(dropout)
         self.head = keras.layers.Dense(1)
 
     def call(self, batch, training=False):
         """The estimate float32 (B,) of `steps` float32 (B, T) with `length` int64 (B,)."""
         mask = tf.sequence_mask(batch["length"], tf.shape(batch["steps"])[1])
-        hidden = self.gru(batch["steps"][:, :, None], mask=mask, training=training)
+        hidden = self.stack(batch["steps"][:, :, None], mask=mask, training=training)
         return self.head(self.drop(hidden, training=training))[:, 0]
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
