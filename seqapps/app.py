@@ -34,7 +34,7 @@ Meta: TypeAlias = dict[str, Any]
 """What an application remembers of a request until its answer is rendered: name -> value."""
 
 Tensors: TypeAlias = dict[str, "tf.Tensor"]
-"""Named tensors: an entry of the training input, a batch of it, or an endpoint's answer."""
+"""Named tensors: a batch of records or of the training input, or an endpoint's answer."""
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 """The part of the data that an item belongs to."""
@@ -166,7 +166,8 @@ class App(Generic[P]):
     instead_of_input: tuple[str, ...] = ()
     """Options of predict, any of which replaces INPUT=."""
     bucket_by: str | None = None
-    """The training-input entry whose first axis decides the length bucket; None: no buckets."""
+    """The feature, a number, that gives an example's length; with `train.bucket_edges`, examples of
+    like length share a batch. None: any examples do."""
 
     if TYPE_CHECKING:
 
@@ -189,7 +190,11 @@ class App(Generic[P]):
         def feed(
             self, params: P, assets: Path, training: bool
         ) -> Callable[[Tensors, tf.Tensor], Tensors]:
-            """A function (record, seed int32 (2,)) -> one entry of the training input."""
+            """A function (records, seed int32 (2,)) -> a batch of the training input.
+
+            It takes tensors (B, ...), padded with zeros to the longest of the batch, and returns
+            tensors (B, ...). Each batch of an epoch has a seed of its own.
+            """
             ...
 
         def build(self, params: P, assets: Path) -> keras.Model:

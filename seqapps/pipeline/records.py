@@ -25,8 +25,11 @@ from seqapps.config import P, Params
 
 ITEMS_PER_SHARD = 4096
 SHUFFLE_BUFFER = 16384
+PARSED_AT_ONCE = 512
+IN_MEMORY_BYTES = 1 << 24
+"""Of the compressed files of a split: a smaller one stays parsed in memory."""
 Feed = Callable[[Tensors, tf.Tensor], Tensors]
-"""(record, seed int32 (2,)) -> one entry of the training input; see `App.feed`."""
+"""(records (B, ...), seed int32 (2,)) -> a batch of the training input; see `App.feed`."""
 
 IDENTITY = {"key": Feature("string"), "group": Feature("string")}
 """Entries of every record in addition to the application's features."""
@@ -73,7 +76,12 @@ def write(
 
 def read(app: App[P], folder: Path, split: str) -> Iterator[Record]:
     """Each record of a split as NumPy values (strings as bytes), in the order it was written."""
-    return cast(Iterator[Record], _parsed(app, layout.shards(folder, split)).as_numpy_iterator())
+    parsed = _serialized(layout.shards(folder, split)).map(
+        lambda serialized: parse(app, serialized),
+        num_parallel_calls=tf.data.AUTOTUNE,
+        deterministic=True,
+    )
+    return cast(Iterator[Record], parsed.as_numpy_iterator())
 
 
 def table(app: App[P], folders: dict[str, Path], split: str) -> Columns:
@@ -97,52 +105,76 @@ def batches(
     *,
     batch_size: int,
     seed: tuple[int, int] | None = None,
-    bucket_edges: tuple[int, ...] = (),
+    bucket_edges: tuple[float, ...] = (),
+    parsed: Tensors | None = None,
 ) -> tf.data.Dataset:
-    """Batches of the outputs of `feed`: dicts of tensors (B, ...), padded with zeros.
+    """Batches of the training input, dicts of tensors (B, ...): whole batches are parsed and fed.
 
     With `seed` (run, epoch) the order is shuffled and incomplete batches are dropped; the same
     seed always gives the same batches. Without it the order is kept and the last batch may be
-    short. With `bucket_edges`, an example's `app.bucket_by` entry is padded to the smallest edge
-    that is not below its length, so that it has few shapes; longer ones are left out (see
-    `lengths`). Other entries are padded to the longest of their batch.
+    short. With `bucket_edges` the examples of a batch lie between the same two edges of the feature
+    `app.bucket_by`; those above the last edge are left out. `parsed` are the records of the files
+    where `in_memory` gives them; then they are not read again.
     """
     training = seed is not None
-    records = _parsed(app, files, seed=seed)
-    fed = records.enumerate().map(
-        lambda number, record: feed(record, _seed(seed, number)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
+    if parsed is not None:
+        rows = _rows(len(next(iter(parsed.values()))), batch_size, seed=seed)
+        return _fed(rows, lambda some, drawn: feed(_gathered(parsed, some), drawn), seed)
+    serialized = _serialized(files, seed=seed)
     if bucket_edges and app.bucket_by:
-        by, edges = app.bucket_by, tf.constant(bucket_edges)
-
-        def length(fed: Tensors) -> tf.Tensor:
-            return tf.shape(fed[by])[0]
-
-        def to_edge(fed: Tensors) -> Tensors:
-            edge = edges[tf.searchsorted(edges, length(fed)[None])[0]]
-            spare = [[0, edge - length(fed)], *[[0, 0]] * (len(fed[by].shape) - 1)]
-            return fed | {by: tf.pad(fed[by], spare)}
-
-        short = fed.filter(lambda fed: length(fed) <= bucket_edges[-1])
-        batched = short.map(to_edge).bucket_by_sequence_length(
-            length,
-            bucket_boundaries=[edge + 1 for edge in bucket_edges],
+        lengths = serialized.batch(PARSED_AT_ONCE).map(lambda rows: _lengths(app, rows)).unbatch()
+        both = tf.data.Dataset.zip((serialized, lengths))
+        both = both.filter(lambda *pair: pair[1] <= bucket_edges[-1])
+        edges = tf.constant(bucket_edges, tf.float32)
+        grouped = both.bucket_by_sequence_length(
+            lambda *pair: tf.searchsorted(edges, pair[1][None])[0],
+            bucket_boundaries=list(range(1, len(bucket_edges) + 1)),
             bucket_batch_sizes=[batch_size] * (len(bucket_edges) + 1),
             drop_remainder=training,
-        )
-    elif all(spec.shape.is_fully_defined() for spec in tf.nest.flatten(fed.element_spec)):
-        batched = fed.batch(batch_size, drop_remainder=training)
+        ).map(lambda rows, _: rows)
     else:
-        batched = fed.padded_batch(batch_size, drop_remainder=training)
-    return batched.prefetch(tf.data.AUTOTUNE)
+        grouped = serialized.batch(batch_size, drop_remainder=training)
+    return _fed(grouped, lambda rows, drawn: feed(parse_batch(app, rows), drawn), seed)
 
 
-def lengths(app: App[P], files: list[str], feed: Feed) -> np.ndarray:
-    """The length of each example's `app.bucket_by` entry after `feed`, int64 (examples,)."""
-    fed = _parsed(app, files).enumerate().map(lambda n, record: feed(record, _seed((0, 0), n)))
-    return np.array([len(example[app.bucket_by]) for example in fed.as_numpy_iterator()], int)
+def in_memory(app: App[P], files: list[str]) -> Tensors | None:
+    """All records of the files, parsed, (N, ...); None if the files are too large to be kept."""
+    if not files or sum(Path(path).stat().st_size for path in files) > IN_MEMORY_BYTES:
+        return None
+    rows = tf.constant(list(_serialized(files).as_numpy_iterator()), tf.string)
+    return parse_batch(app, rows)
+
+
+def lengths(app: App[P], files: list[str]) -> np.ndarray:
+    """The feature `app.bucket_by` of each example, float32 (examples,)."""
+    rows = _serialized(files).batch(PARSED_AT_ONCE).map(lambda rows: _lengths(app, rows))
+    return np.concatenate([[], *rows.as_numpy_iterator()])
+
+
+def _rows(count: int, batch_size: int, *, seed: tuple[int, int] | None) -> tf.data.Dataset:
+    """Batches of the numbers below `count`: in their order, or shuffled by `seed`, whole ones."""
+    if seed is None:
+        return tf.data.Dataset.range(count).batch(batch_size)
+    order = np.random.default_rng(seed).permutation(count)
+    whole = order[: count // batch_size * batch_size].reshape(-1, batch_size)
+    return tf.data.Dataset.from_tensor_slices(whole)
+
+
+def _gathered(parsed: Tensors, rows: tf.Tensor) -> Tensors:
+    return {name: tf.gather(part, rows) for name, part in parsed.items()}
+
+
+def _fed(batches: tf.data.Dataset, feed: Callable, seed: tuple[int, int] | None) -> tf.data.Dataset:
+    """Batches through `feed`, each with a seed of its own."""
+    return (
+        batches.enumerate()
+        .map(
+            lambda number, rows: feed(rows, _seed(seed, number)),
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+        .prefetch(tf.data.AUTOTUNE)
+    )
 
 
 def serialize(app: App[P], record: Record, item: Item) -> bytes:
@@ -165,6 +197,34 @@ def serialize(app: App[P], record: Record, item: Item) -> bytes:
 def parse(app: App[P], serialized: tf.Tensor) -> Tensors:
     """The tensors of a serialized record (a string scalar), in the shapes of the feature spec."""
     features = app.features | IDENTITY
+    parsed = tf.io.parse_single_example(serialized, _spec(features))
+    for name, feature in features.items():
+        if len(feature.shape) > 1:
+            parsed[name] = tf.reshape(parsed[name], parsed.pop(f"{name}/shape"))
+        parsed[name] = tf.ensure_shape(parsed[name], feature.shape)
+    return parsed
+
+
+def parse_batch(app: App[P], serialized: tf.Tensor) -> Tensors:
+    """The tensors (B, ...) of serialized records, string (B,): the application's features.
+
+    Axes that vary are padded with zeros to the longest of the batch; of two that vary, all records
+    that are not empty must agree in the second.
+    """
+    parsed: Any = tf.io.parse_example(serialized, _spec(app.features))
+    for name, feature in app.features.items():
+        if len(feature.shape) > 1:
+            shapes = parsed.pop(f"{name}/shape")
+            tail = tf.reduce_max(shapes[:, 1:], axis=0)
+            size = tf.concat([[tf.shape(shapes)[0], -1], tf.cast(tail, tf.int32)], 0)
+            empty = tf.concat([[tf.shape(shapes)[0], 0], tf.cast(tail, tf.int32)], 0)
+            size = tf.where(tf.size(parsed[name]) > 0, size, empty)
+            parsed[name] = tf.reshape(parsed[name], size)
+        parsed[name] = tf.ensure_shape(parsed[name], (None, *feature.shape))
+    return parsed
+
+
+def _spec(features: dict[str, Feature]) -> dict[str, Any]:
     spec: dict[str, Any] = {}
     for name, feature in features.items():
         spec[name] = (
@@ -174,39 +234,34 @@ def parse(app: App[P], serialized: tf.Tensor) -> Tensors:
         )
         if len(feature.shape) > 1:
             spec[f"{name}/shape"] = tf.io.FixedLenFeature([len(feature.shape)], "int64")
-    parsed = tf.io.parse_single_example(serialized, spec)
-    for name, feature in features.items():
-        if len(feature.shape) > 1:
-            parsed[name] = tf.reshape(parsed[name], parsed.pop(f"{name}/shape"))
-        parsed[name] = tf.ensure_shape(parsed[name], feature.shape)
-    return parsed
+    return spec
 
 
-def _parsed(
-    app: App[P], files: list[str], *, seed: tuple[int, int] | None = None
-) -> tf.data.Dataset:
+def _lengths(app: App[P], serialized: tf.Tensor) -> tf.Tensor:
+    """The feature `app.bucket_by` of serialized records, string (B,), as float32 (B,)."""
+    assert app.bucket_by
+    parsed: Any = tf.io.parse_example(
+        serialized, _spec({app.bucket_by: app.features[app.bucket_by]})
+    )
+    return tf.cast(parsed[app.bucket_by], tf.float32)
+
+
+def _serialized(files: list[str], *, seed: tuple[int, int] | None = None) -> tf.data.Dataset:
+    """Serialized records, in the order of the files or as `seed` shuffles them."""
     if not files:
-        return tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string)).map(
-            lambda serialized: parse(app, serialized)
-        )
+        return tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string))
     if seed is None:
-        raw = tf.data.TFRecordDataset(files, compression_type="GZIP")
-    else:
-        order = np.random.default_rng(seed).permutation(files).tolist()
-        raw = tf.data.Dataset.from_tensor_slices(order).interleave(
-            lambda path: tf.data.TFRecordDataset(path, compression_type="GZIP"),
-            cycle_length=8,
-            block_length=16,
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-        number = int(np.random.default_rng(seed).integers(2**31))
-        raw = raw.shuffle(SHUFFLE_BUFFER, seed=number, reshuffle_each_iteration=False)
-    return raw.map(
-        lambda serialized: parse(app, serialized),
+        return tf.data.TFRecordDataset(files, compression_type="GZIP")
+    order = np.random.default_rng(seed).permutation(files).tolist()
+    raw = tf.data.Dataset.from_tensor_slices(order).interleave(
+        lambda path: tf.data.TFRecordDataset(path, compression_type="GZIP"),
+        cycle_length=8,
+        block_length=16,
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+    number = int(np.random.default_rng(seed).integers(2**31))
+    return raw.shuffle(SHUFFLE_BUFFER, seed=number, reshuffle_each_iteration=False)
 
 
 def _seed(seed: tuple[int, int] | None, number: Any) -> tf.Tensor:

@@ -178,6 +178,10 @@ class _Data(Generic[P]):
             for training in (True, False)
         }
         self.too_long = 0
+        self.parsed = {
+            split: None if app.bucket_by else records.in_memory(app, files)
+            for split, files in self.files.items()
+        }
         sizes = self._sizes(folder)
         self.count = int(sum(sizes))
         if not self.count or not self.files["validation"]:
@@ -191,7 +195,7 @@ class _Data(Generic[P]):
         if not edges:
             receipt = json.loads((folder / COUNTS).read_text())
             return np.array([receipt.get("train", 0)])
-        lengths = records.lengths(self.app, self.files["train"], self.feeds[False])
+        lengths = records.lengths(self.app, self.files["train"])
         self.too_long = int((lengths > edges[-1]).sum())
         return np.bincount(np.searchsorted(edges, lengths), minlength=len(edges) + 1)[:-1]
 
@@ -209,6 +213,7 @@ class _Data(Generic[P]):
             batch_size=self.batch_size,
             seed=seed,
             bucket_edges=self.table.bucket_edges,
+            parsed=self.parsed[split],
         )
 
 

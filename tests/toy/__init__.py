@@ -18,6 +18,6 @@ APP = App(
     },
     headline=("mse", "min"),
     asks=Asks("Give runs of numbers, one a line.", endings=(".txt",), pasted="runs.txt"),
-    bucket_by="steps",
+    bucket_by="length",
     resample="group",
 )

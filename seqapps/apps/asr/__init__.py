@@ -23,5 +23,5 @@ APP = App(
     evaluated=("serving_default", "greedy"),
     reported=("wer", "substitutions", "deletions", "insertions"),
     resample="group",
-    bucket_by="samples",
+    bucket_by="seconds",
 )

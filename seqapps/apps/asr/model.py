@@ -29,32 +29,34 @@ NO_LABEL = -1
 
 
 def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
-    """A function (record, seed int32 (2,)) -> samples float32 (N,), labels, and their counts.
+    """A function (records, seed) -> samples float32 (B, N), labels, and their counts (B,).
 
-    `labels` int64 (U,) number the alphabet's letters; with `phones_weight`, `phones` int64 (P,)
+    `labels` int64 (B, U) number the alphabet's letters; with `phones_weight`, `phones` int64 (B, P)
     their sounds. In training the tape runs faster or slower and noise is mixed in.
     """
     facts = preprocess.facts(assets)
     table, numbers = params.train, _numbers(facts["letters"])
     pronounced = phones.Pronounced(assets, facts["language"]) if table.phones_weight else None
 
-    def one(record: Tensors, seed: tf.Tensor) -> Tensors:
-        samples = tf.audio.decode_wav(record["wav"], desired_channels=1).audio[:, 0]
+    def batch(records: Tensors, seed: tf.Tensor) -> Tensors:
+        samples, counts = frontend.own_wavs(records["wav"])
         if training:
-            samples = augment.changed(samples, seed, table=table)
-        labels = numbers.lookup(tf.strings.unicode_split(record["text"], "UTF-8"))
+            samples, counts = augment.changed(samples, counts, seed=seed, table=table)
+        letters = tf.strings.unicode_split(records["text"], "UTF-8")
+        labels = letters.with_flat_values(numbers.lookup(letters.flat_values))
         fed = {
             "samples": samples,
-            "count": tf.shape(samples)[0],
-            "labels": labels,
-            "label_count": tf.shape(labels)[0],
+            "count": counts,
+            "labels": labels.to_tensor(),
+            "label_count": tf.cast(labels.row_lengths(), tf.int32),
         }
         if pronounced is None:
             return fed
-        phone_log_probs = pronounced.of(record["text"])
-        return fed | {"phones": phone_log_probs, "phone_count": tf.shape(phone_log_probs)[0]}
+        spoken = pronounced.of(records["text"])
+        lengths = tf.cast(spoken.row_lengths(), tf.int32)
+        return fed | {"phones": spoken.to_tensor(), "phone_count": lengths}
 
-    return one
+    return batch
 
 
 def build(params: Params, assets: Path) -> keras.Model:

@@ -1,6 +1,6 @@
 """Augmentation: random changes of a picture, and of its words with it.
 
-Axis letters: H rows of pixels, W columns, T words.
+Axis letters: B batch, H rows of pixels, W columns, T words, M colours that may change places.
 """
 
 import tensorflow as tf
@@ -19,25 +19,26 @@ The flag of the UK within a flag has its own colours; the others name a colour t
 
 
 def augmented(pixels: tf.Tensor, seed: tf.Tensor, *, shift: float, zoom: float) -> tf.Tensor:
-    """Float32 (H, W, 3), moved by up to `shift` of its size and zoomed by up to `zoom`.
+    """Float32 (B, H, W, 3), each moved by up to `shift` of its size and zoomed by up to `zoom`.
 
     Never mirrored: left and right stay true. What comes into view at a border is the border's
     colour.
     """
-    height, width = pixels.shape[0], pixels.shape[1]
-    draws = tf.random.stateless_uniform([4], seed, -1.0, 1.0)
+    height, width = pixels.shape[1], pixels.shape[2]
+    shape = tf.stack([4, tf.shape(pixels)[0]])
+    draws = tf.random.stateless_uniform(shape, seed, -1.0, 1.0)
     across, down = 1.0 + zoom * draws[0], 1.0 + zoom * draws[1]
     left = width * ((1.0 - across) / 2 + shift * draws[2])  # pyright: ignore[reportOptionalOperand] the static size is known
     top = height * ((1.0 - down) / 2 + shift * draws[3])  # pyright: ignore[reportOptionalOperand] the static size is known
-    move = tf.stack([across, 0.0, left, 0.0, down, top, 0.0, 0.0])
+    none = tf.zeros_like(across)
     return tf.raw_ops.ImageProjectiveTransformV3(
-        images=pixels[None],
-        transforms=move[None],
+        images=pixels,
+        transforms=tf.stack([across, none, left, none, down, top, none, none], axis=1),
         output_shape=[height, width],
         fill_value=0.0,
         interpolation="BILINEAR",
         fill_mode="NEAREST",
-    )[0]
+    )
 
 
 class Recolouring:
@@ -53,25 +54,29 @@ class Recolouring:
         self.fixed = tf.constant(
             [vocabulary.index(word) for word in FIXED if word in vocabulary], tf.int64
         )
-        self.size = len(vocabulary)
         # Row: a colour of the palette. Column: the moved colour that it is a shade of.
         followed = [SHADES.get(name, name) for name in PALETTE]
         self.of = tf.constant([[float(f == name) for name in self.moved] for f in followed])
 
-    def __call__(self, pixels: tf.Tensor, words: tf.Tensor, *, seed: tf.Tensor):
-        """Pixels float32 (H, W, 3) and words int64 (T,), after one drawn change of places."""
-        keeps = tf.reduce_any(words[:, None] == self.fixed)
-        return tf.cond(keeps, lambda: (pixels, words), lambda: self._changed(pixels, words, seed))
+    def __call__(self, pixels: tf.Tensor, words: tf.Tensor, *, drawn: tf.Tensor, seed: tf.Tensor):
+        """Pixels float32 (B, H, W, 3) and words int64 (B, T), changed where `drawn` (B,)."""
+        keeps = tf.reduce_any(words[:, :, None] == self.fixed, axis=[1, 2])
+        rows = tf.where(drawn & ~keeps)
+        some = self._changed(tf.gather_nd(pixels, rows), tf.gather_nd(words, rows), seed)
+        whole = zip((pixels, words), some, strict=True)
+        return tuple(tf.tensor_scatter_nd_update(all_, rows, part) for all_, part in whole)
 
     def _changed(self, pixels, words, seed):
-        places = tf.argsort(tf.random.stateless_uniform([len(self.moved)], seed))
+        count = tf.stack([tf.shape(words)[0], len(self.moved)])
+        draws = tf.random.stateless_uniform(count, seed)
+        order = tf.argsort(draws)  # (B, M)
         colours = tf.constant([PALETTE[name] for name in self.moved])
-        change = tf.gather(colours, places) - colours
-        shares = tf.reshape(palette(pixels[None])[0], [-1, len(PALETTE)])
-        change = tf.reshape(shares @ (self.of @ change), tf.shape(pixels))
-        renamed = tf.tensor_scatter_nd_update(
-            tf.range(self.size, dtype=tf.int64),
-            self.numbers[:, None],
-            tf.gather(self.numbers, places),
-        )
-        return tf.clip_by_value(pixels + change, 0.0, 1.0), tf.gather(renamed, words)
+        change = tf.gather(colours, order) - colours
+        shape = tf.shape(pixels)
+        shares = tf.reshape(palette(pixels), [shape[0], -1, len(PALETTE)])
+        change = tf.reshape(shares @ (self.of @ change), shape)
+        named = words[:, :, None] == self.numbers  # (B, T, M)
+        others = tf.gather(self.numbers, order)[:, None]
+        renamed = tf.reduce_sum(tf.where(named, others, 0), axis=2)
+        words = tf.where(tf.reduce_any(named, axis=2), renamed, words)
+        return tf.clip_by_value(pixels + change, 0.0, 1.0), words

@@ -23,7 +23,7 @@ from seqapps.kit.text import PAD
 
 
 def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
-    """A function (record, seed) -> `words` (T + 1,), and `view` (H, W, 3) in [0, 1] or `cells`.
+    """A function (records, seed) -> `words` (B, T + 1), and `view` in [0, 1] or `cells`.
 
     In training the view is augmented and one of the references drawn; else the first is taken.
     """
@@ -32,30 +32,33 @@ def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.
     size = [known["image_height"], known["image_width"], 3]
     steps = known["max_words"] + 2
 
-    def one(record: Tensors, seed: tf.Tensor) -> Tensors:
-        rows = record["words"]
-        count = tf.shape(rows)[0]
-        drawn = tf.random.stateless_uniform([], seed, 0, count, tf.int32) if training else 0
-        fed = {"words": tf.ensure_shape(rows[drawn], [steps])}
+    def batch(records: Tensors, seed: tf.Tensor) -> Tensors:
+        rows = records["words"]  # (B, references, T + 1), of which the later may be padding
+        seeds = tf.unstack(tf.random.split(seed, 4))
+        words = rows[:, 0]
+        if training:
+            count = tf.math.count_nonzero(rows[:, :, 0], axis=1, dtype=tf.float32)
+            drawn = tf.random.stateless_uniform(tf.shape(count), seeds[0]) * count
+            words = tf.gather(rows, tf.cast(drawn, tf.int32), axis=1, batch_dims=1)
+        words = tf.ensure_shape(words, [None, steps])
         if known["encoder"] != "small":
-            return fed | {"cells": tf.ensure_shape(record["cells"], [*known["cells"]])}
-        pixels = tf.reshape(tf.io.decode_raw(record["view"], tf.uint8), size)
-        pixels = tf.cast(pixels, tf.float32) / 255.0
+            return {
+                "words": words,
+                "cells": tf.ensure_shape(records["cells"], [None, *known["cells"]]),
+            }
+        pixels = tf.io.decode_raw(
+            records["view"], tf.uint8, fixed_length=size[0] * size[1] * size[2]
+        )
+        pixels = tf.cast(tf.reshape(pixels, [-1, *size]), tf.float32) / 255.0
         if not training:
-            return fed | {"view": pixels}
-        move_seed, draw_seed, colour_seed = tf.unstack(tf.random.split(seed, 3))
-        pixels = augment.augmented(pixels, move_seed, shift=table.shift, zoom=table.zoom)
-        words = fed["words"]
+            return {"view": pixels, "words": words}
+        pixels = augment.augmented(pixels, seeds[1], shift=table.shift, zoom=table.zoom)
         if table.recolour:
-            drawn = tf.random.stateless_uniform([], draw_seed) < table.recolour
-            pixels, words = tf.cond(
-                drawn,
-                lambda: recolouring(pixels, words, seed=colour_seed),
-                lambda: (pixels, words),
-            )
+            drawn = tf.random.stateless_uniform(tf.shape(words)[:1], seeds[2]) < table.recolour
+            pixels, words = recolouring(pixels, words, drawn=drawn, seed=seeds[3])
         return {"view": pixels, "words": words}
 
-    return one
+    return batch
 
 
 def build(params: Params, assets: Path) -> keras.Model:

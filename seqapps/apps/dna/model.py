@@ -60,7 +60,7 @@ def kmer_rows(bases: tf.Tensor, k: int, *, stride: int) -> tf.Tensor:
 
 
 def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
-    """A function (record, seed int32 (2,)) -> bases int32 (W,), labels float32 (F,), factor.
+    """A function (records, seed) -> bases int32 (B, W), labels float32 (B, F), factor (B,).
 
     In training the window starts anywhere in the record and, if `reverse_complement`, half of the
     windows are read from the other strand; otherwise it is the record's middle.
@@ -69,20 +69,20 @@ def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.
     window, factors = facts["window_bp"], len(facts["factors"])
     turn = training and params.train.reverse_complement
 
-    def one(record: Tensors, seed: tf.Tensor) -> Tensors:
-        bases = encode(record["sequence"])
-        spare = tf.shape(bases)[0] - window
-        where, strand = tf.unstack(tf.random.split(seed))
-        anywhere = tf.random.stateless_uniform([], where, 0, spare + 1, tf.int32)
+    def batch(records: Tensors, seed: tf.Tensor) -> Tensors:
+        sequences = records["sequence"]
+        spare = tf.strings.length(sequences) - window
+        draws = tf.random.stateless_uniform([2, tf.size(sequences)], seed)
+        anywhere = tf.cast(draws[0] * tf.cast(spare + 1, tf.float32), tf.int32)
         start = anywhere if training else spare // 2
-        bases = tf.ensure_shape(bases[start : start + window], [window])
+        bases = encode(tf.strings.substr(sequences, start, tf.fill(tf.shape(start), window)))
+        bases = tf.ensure_shape(bases, [None, window])
         if turn:
-            other = tf.random.stateless_uniform([], strand) < 0.5
-            bases = tf.where(other, reverse_complement(bases), bases)
-        labels = tf.ensure_shape(record["labels"], [factors])
-        return {"bases": bases, "labels": labels, "factor": record["factor"]}
+            bases = tf.where(draws[1][:, None] < 0.5, reverse_complement(bases), bases)
+        labels = tf.ensure_shape(records["labels"], [None, factors])
+        return {"bases": bases, "labels": labels, "factor": records["factor"]}
 
-    return one
+    return batch
 
 
 def build(params: Params, assets: Path) -> keras.Model:

@@ -29,7 +29,7 @@ MEDIAN = LEVELS.index(0.5)
 
 
 def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
-    """A function (record, seed) -> window (W, 5), next (5,), weight (T,) [and leaky (W, 5)].
+    """A function (records, seed) -> window (B, W, 5), next (B, 5), weight (B, T) [, leaky].
 
     `weight` says which steps' forecasts count: all of them in training if `loss_steps` is "all",
     else the last, which is the only one whose target no other block has.
@@ -40,18 +40,19 @@ def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.
     last[-1] = 1.0
     weight = np.ones_like(last) if training and params.train.loss_steps == "all" else last
 
-    def one(record: Tensors, seed: tf.Tensor) -> Tensors:
+    def batch(records: Tensors, seed: tf.Tensor) -> Tensors:
         del seed
+        rows = tf.shape(records["next"])[0]
         fed = {
-            "window": tf.ensure_shape(record["window"], [days, 5]),
-            "next": record["next"],
-            "weight": tf.constant(weight),
+            "window": tf.ensure_shape(records["window"], [None, days, 5]),
+            "next": records["next"],
+            "weight": tf.repeat(tf.constant(weight)[None], rows, axis=0),
         }
         if known["leaky"]:
-            fed["leaky"] = tf.ensure_shape(record["leaky"], [days, 5])
+            fed["leaky"] = tf.ensure_shape(records["leaky"], [None, days, 5])
         return fed
 
-    return one
+    return batch
 
 
 def build(params: Params, assets: Path) -> keras.Model:

@@ -29,7 +29,7 @@ FAR = -1e9
 
 
 def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.Tensor], Tensors]:
-    """A function (record, seed) -> a window (T,) of a tune and its chart, in static shapes.
+    """A function (records, seed) -> windows (B, T) of tunes and their charts, in static shapes.
 
     A train window begins at a random note and some are moved by a few semitones; a validation one
     is the tune's beginning.
@@ -38,32 +38,34 @@ def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.
     table = params.train
     notes = table.window_notes if training else VALIDATION_NOTES
 
-    def one(record: Tensors, seed: tf.Tensor) -> Tensors:
-        first, moved = tf.constant(0), tf.constant(0)
+    def batch(records: Tensors, seed: tf.Tensor) -> Tensors:
+        count = tf.math.count_nonzero(records["duration"], axis=1, dtype=tf.int32)
+        first = moved = tf.zeros_like(count)
         if training:
-            draws = tf.random.stateless_uniform([3], seed)
-            spare = tf.maximum(tf.size(record["pitch"]) - notes, 0)
+            draws = tf.random.stateless_uniform([3, tf.size(count)], seed)
+            spare = tf.maximum(count - notes, 0)
             first = tf.cast(draws[0] * tf.cast(spare + 1, tf.float32), tf.int32)
             far = table.transpose_semitones
             moved = tf.cast(tf.floor(draws[1] * (2 * far + 1)), tf.int32) - far
             moved = tf.where(draws[2] < table.transpose_share, moved, 0)
-        return window(record, first, notes) | {"moved": moved}
+        return windows(records, first, notes) | {"moved": moved}
 
-    return one
+    return batch
 
 
-def window(record: Tensors, first: tf.Tensor, notes: int) -> Tensors:
-    """Tensors (notes,) of a record from note `first` on, and as many beats of chart."""
-    chart = frontend.chart({name: value[None] for name, value in record.items()})
-    ticks = tf.cast(tf.round(record["duration"] * TICKS), tf.int32)
-    onset = tf.reduce_sum(ticks[:first])
-    beat = onset // chart.beat[0]
-    before = beat * chart.beat[0]
-    cut = {name: _cut(record[name], first, length=notes) for name in ("pitch", "duration")}
-    cut |= {name: _cut(record[name], beat, length=notes) for name in ("chords", "bass", "tonic")}
+def windows(records: Tensors, first: tf.Tensor, notes: int) -> Tensors:
+    """Tensors (B, notes) of records from notes `first` (B,) on, and as many beats of chart."""
+    chart = frontend.chart(records)
+    ticks = tf.cast(tf.round(records["duration"] * TICKS), tf.int32)
+    earlier = tf.range(tf.shape(ticks)[1])[None] < first[:, None]
+    onset = tf.reduce_sum(tf.where(earlier, ticks, 0), axis=1)
+    beat = onset // chart.beat
+    before = beat * chart.beat
+    cut = {name: _cut(records[name], first, length=notes) for name in ("pitch", "duration")}
+    cut |= {name: _cut(records[name], beat, length=notes) for name in ("chords", "bass", "tonic")}
     return cut | {
-        "meter": record["meter"],
-        "pickup": record["pickup"] - tf.cast(before, tf.float32) / TICKS,
+        "meter": records["meter"],
+        "pickup": records["pickup"] - tf.cast(before, tf.float32) / TICKS,
         "start": onset - before,
     }
 
@@ -218,6 +220,9 @@ def _sizes(values: tf.Tensor) -> list[Any]:
 
 
 def _cut(values: tf.Tensor, first: tf.Tensor, *, length: int) -> tf.Tensor:
-    cut = values[first : first + length]
-    padding = [[0, length - tf.shape(cut)[0]], *[[0, 0]] * (cut.shape.rank - 1)]
-    return tf.ensure_shape(tf.pad(cut, padding), [length, *cut.shape[1:]])
+    """Values (B, N, ...) from `first` (B,) on, (B, length, ...): zeros after the end."""
+    index = first[:, None] + tf.range(length)
+    last = tf.shape(values)[1] - 1
+    cut = tf.gather(values, tf.minimum(index, last), axis=1, batch_dims=1)
+    inside = tf.reshape(index <= last, [-1, length, *[1] * (len(values.shape) - 2)])
+    return tf.where(inside, cut, tf.zeros_like(cut))

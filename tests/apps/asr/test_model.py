@@ -68,8 +68,9 @@ TABLE |= {"patience_epochs": 1, "time_mask_ms": 200}
 def fed(fitted, training, seed=0, **train):
     params = config.upto(parameters(train=TABLE | train), "train")
     record = {"wav": audio.wav(noisy(1.0), 8000), "text": "it's me"}
-    record = {name: tf.constant(value) for name, value in record.items()}
-    return model.feed(params, fitted, training)(record, tf.constant([seed, 0]))
+    record = {name: tf.constant([value]) for name, value in record.items()}
+    batch = model.feed(params, fitted, training)(record, tf.constant([seed, 0]))
+    return {name: value[0] for name, value in batch.items()}
 
 
 def test_labels_number_the_letters_of_the_alphabet(fitted):

@@ -117,11 +117,11 @@ def test_losses_by_hand():
 def test_validation_counts_the_last_step_only(assets):
     fed = [model.feed(params(), assets, training) for training in (True, False)]
     record = {
-        "window": tf.zeros([WINDOW, 5]),
-        "next": tf.zeros([5]),
-        "leaky": tf.zeros([WINDOW, 5]),
+        "window": tf.zeros([1, WINDOW, 5]),
+        "next": tf.zeros([1, 5]),
+        "leaky": tf.zeros([1, WINDOW, 5]),
     }
-    assert [one(record, None)["weight"].numpy().tolist() for one in fed] == [
+    assert [one(record, None)["weight"].numpy()[0].tolist() for one in fed] == [
         [1, 1, 1, 1],
         [0, 0, 0, 1],
     ]

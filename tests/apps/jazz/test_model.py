@@ -78,7 +78,9 @@ def test_a_train_window_is_a_stretch_of_the_tune_moved_with_its_chart(assets):
     tune = tunes.arrange(made_up(repeats=3))
     record = {name: tf.constant(value) for name, value in tune.columns().items()}
     whole = frontend.line(*_line({n: v[None] for n, v in record.items()})).pitch_index.numpy()[0]
-    fed = model.feed(params(), assets, True)(record, tf.constant([3, 4]))
+    batch = {name: value[None] for name, value in record.items()}
+    batch = model.feed(params(), assets, True)(batch, tf.constant([3, 4]))
+    fed = {name: value[0] for name, value in batch.items()}
     assert fed["pitch"].shape == (16,) and fed["chords"].shape == (16, 12)
     window = frontend.line(*_line({name: value[None] for name, value in fed.items()}))
     moved = int(fed["moved"])
@@ -93,15 +95,17 @@ def test_a_train_window_is_a_stretch_of_the_tune_moved_with_its_chart(assets):
 
 
 def test_windows_begin_in_many_places_and_some_are_moved(assets):
-    record = {n: tf.constant(v) for n, v in tunes.arrange(made_up()).columns().items()}
-    one = model.feed(params(), assets, True)
-    moved = [int(one(record, tf.constant([0, n]))["moved"]) for n in range(60)]
+    columns = tunes.arrange(made_up()).columns().items()
+    records = {name: tf.stack([value] * 60) for name, value in columns}
+    fed = model.feed(params(), assets, True)(records, tf.constant([0, 1]))
+    moved = fed["moved"].numpy()
+    assert len(set(fed["start"].numpy() + fed["pitch"].numpy()[:, 0])) > 5
     assert set(moved) == set(range(-3, 4))
     assert 0.4 < np.mean(np.array(moved) == 0) < 0.8
-    still = model.feed(params(), assets, False)(record, tf.constant([0, 1]))
-    assert int(still["moved"]) == 0
-    assert still["duration"].shape == (model.VALIDATION_NOTES,)
-    assert int(tf.math.count_nonzero(still["duration"])) == 64
+    still = model.feed(params(), assets, False)(records, tf.constant([0, 1]))
+    assert (still["moved"].numpy() == 0).all()
+    assert still["duration"].shape == (60, model.VALIDATION_NOTES)
+    assert int(tf.math.count_nonzero(still["duration"][7])) == 64
 
 
 def _line(asked):

@@ -67,19 +67,19 @@ def spoken(word: str) -> str:
 
 
 class Pronounced:
-    """A normalised text, string () -> its phones, int64 (P,); an unknown word is one `UNKNOWN`."""
+    """Normalised texts, string (B,) -> their phones; an unknown word is one `UNKNOWN`."""
 
     def __init__(self, assets: Path, language: str):
         pronunciations, names = json.loads((assets / FILE).read_text()), NAMES[language]
         self.pronunciations = _table(list(pronunciations), list(pronunciations.values()), UNKNOWN)
         self.numbers = _table(names, tf.range(len(names), dtype=tf.int64), -1)
 
-    def of(self, text: tf.Tensor) -> tf.Tensor:
-        """Phones of texts (B,): int32 (B, P) with -1 after the end, and their counts (B,)."""
-        pronunciations = self.pronunciations.lookup(tf.strings.split(text))
-        return self.numbers.lookup(
-            tf.strings.split(tf.strings.reduce_join(pronunciations, separator=" "))
-        )
+    def of(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Phones of texts (B,), ragged int64 (B, P)."""
+        words = tf.strings.split(texts)
+        sounds = tf.strings.split(self.pronunciations.lookup(words.flat_values))
+        numbers = sounds.with_flat_values(self.numbers.lookup(sounds.flat_values))
+        return words.with_values(numbers).merge_dims(1, 2)
 
 
 def _looked_up(words: set[str]) -> dict[str, str]:

@@ -56,25 +56,38 @@ class SpecAugment(keras.layers.Layer):
         return tf.cast(~inside, tf.float32)
 
 
-def changed(samples: tf.Tensor, seed: tf.Tensor, *, table: Train) -> tf.Tensor:
-    """Samples float32 (N,) at another speed, with noise mixed in, as `seed` int32 (2,) draws it."""
+def changed(
+    samples: tf.Tensor, counts: tf.Tensor, *, seed: tf.Tensor, table: Train
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Samples float32 (B, N) at other speeds, with noise mixed in, and their counts int32 (B,).
+
+    All as `seed` int32 (2,) draws it, for each row; after its count a row is zero.
+    """
     speed_seed, snr_seed, noise_seed = tf.unstack(tf.random.split(seed, 3))
+    rows = tf.shape(counts)
     if table.speed_change:
-        speed = tf.random.stateless_uniform(
-            [], speed_seed, 1 - table.speed_change, 1 + table.speed_change
+        speeds = tf.random.stateless_uniform(
+            rows, speed_seed, 1 - table.speed_change, 1 + table.speed_change
         )
-        samples = _played(samples, speed)
-    snr_db = tf.random.stateless_uniform([], snr_seed, table.noise_snr_db, LOUDEST_SNR_DB)
+        samples, counts = _played(samples, counts, speeds=speeds)
+    snr_db = tf.random.stateless_uniform(rows, snr_seed, table.noise_snr_db, LOUDEST_SNR_DB)
+    power = tf.reduce_sum(samples**2, axis=1) / tf.cast(tf.maximum(counts, 1), tf.float32)
+    level = tf.sqrt(power) * 10 ** (-snr_db / 20)  # pyright: ignore[reportOperatorIssue] stubs lack the operator
     noise = tf.random.stateless_normal(tf.shape(samples), noise_seed)
-    level = tf.sqrt(tf.reduce_mean(samples**2)) * 10 ** (-snr_db / 20)  # pyright: ignore[reportOperatorIssue] stubs lack the operator
-    return samples + level * noise
+    inside = tf.sequence_mask(counts, tf.shape(samples)[1], tf.float32)
+    return samples + inside * level[:, None] * noise, counts
 
 
-def _played(samples: tf.Tensor, speed: tf.Tensor) -> tf.Tensor:
-    """Samples (N,) at another speed, pitch included, by linear interpolation."""
-    count = tf.cast(tf.shape(samples)[0], tf.float32)
-    position = tf.range(tf.maximum(count - 1, 0.0) / speed) * speed
-    before = tf.cast(position, tf.int32)
-    after = tf.minimum(before + 1, tf.shape(samples)[0] - 1)
+def _played(
+    samples: tf.Tensor, counts: tf.Tensor, *, speeds: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Samples (B, N) at other speeds (B,), pitch included, by linear interpolation; counts (B,)."""
+    steps = tf.cast(tf.maximum(counts - 1, 0), tf.float32) / speeds
+    new_counts = tf.cast(tf.math.ceil(steps), tf.int32)
+    position = tf.range(tf.cast(tf.reduce_max(new_counts), tf.float32))[None] * speeds[:, None]
+    before = tf.minimum(tf.cast(position, tf.int32), counts[:, None] - 1)
+    after = tf.minimum(before + 1, counts[:, None] - 1)
     rest = position - tf.cast(before, tf.float32)
-    return (1 - rest) * tf.gather(samples, before) + rest * tf.gather(samples, after)
+    one, other = (tf.gather(samples, index, axis=1, batch_dims=1) for index in (before, after))
+    inside = tf.sequence_mask(new_counts, tf.shape(position)[1], tf.float32)
+    return inside * ((1 - rest) * one + rest * other), new_counts
