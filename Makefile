@@ -104,8 +104,8 @@ demo: .venv/ready .venv-serve/ready ## a page to try the served models: [PORT=78
 report: .venv/ready ## result tables of README and cards from metrics.json [PROFILE=]
 	@$(RUN) report --profile $(PROFILE)
 
-test: .venv/ready .venv/native .venv-serve/ready ## all tests
-	@$(PYTHON) -m pytest $(TESTS)
+test: .venv/ready .venv/native .venv-serve/ready ## all tests, in two processes [TESTS=one file]
+	@$(PYTHON) -m pytest $(or $(TESTS),-n 2 --dist loadgroup)
 
 lint: .venv/ready ## ruff, the floors of imports, pyright
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .

@@ -16,6 +16,9 @@ from seqapps import app as contract
 from seqapps.artifacts import error_log, layout
 from seqapps.artifacts.layout import ProfileFolder
 from seqapps.config import STAGES, UserError, nearest
+from seqapps.kit import quick_keras
+
+quick_keras.install()  # in the processes that a stage starts, too
 
 COMMANDS = ("status", "idle", "report", "ui", "demo")
 EVERYWHERE = ("extra", "seqapps_pipeline")

@@ -7,6 +7,9 @@ import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
 os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core of its own
+    os.environ |= {"TF_NUM_INTRAOP_THREADS": "1", "TF_NUM_INTEROP_THREADS": "1"}
+    os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 from pathlib import Path
 
@@ -16,6 +19,18 @@ from seqapps import apps
 
 LOCKS = ("requirements-cpu.lock", "requirements-serve.lock")
 TOY = Path(__file__).parent / "toy/smoke.toml"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """With several workers a file's tests share one, and so do all that use `made`; these begin."""
+
+    def group(item):
+        return "made" if "made" in item.fixturenames else item.nodeid.partition("::")[0]
+
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+    items.sort(key=lambda item: group(item) != "made")
 
 
 @pytest.fixture(scope="session")

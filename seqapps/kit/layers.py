@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import tensorflow as tf
@@ -41,6 +41,23 @@ def as_one_op(enabled: bool) -> Iterator[None]:
         yield
     finally:
         _AS_ONE_OP.reset(token)
+
+
+_WITH_CUDNN: ContextVar[bool] = ContextVar("with_cudnn", default=False)
+
+
+@contextmanager
+def with_cudnn(enabled: bool) -> Iterator[None]:
+    """Makes GRU and LSTM inside that use cuDNN's op where a GPU can.
+
+    A graph to export needs layers made outside: it must run without a GPU. So must one for XLA,
+    which cannot compile the op. The weights are the same.
+    """
+    token = _WITH_CUDNN.set(enabled)
+    try:
+        yield
+    finally:
+        _WITH_CUDNN.reset(token)
 
 
 def keras_reason(*, jit_compile: bool) -> str | None:
@@ -349,13 +366,11 @@ def _layer(
         return WithoutRecurrence(
             units, bidirectional=bidirectional, return_sequences=return_sequences
         )
-    options = {"return_sequences": return_sequences, "return_state": return_state}
+    options: dict[str, Any] = {"return_sequences": return_sequences, "return_state": return_state}
     if cell == "sru":
         return SRU(units, bidirectional=bidirectional, products=products, **options)
     if cell != "rnn":
-        # cuDNN's fused op cannot be compiled by XLA, and an exported graph that holds it does not
-        # run without a GPU.
-        options["use_cudnn"] = False
+        options["use_cudnn"] = "auto" if _WITH_CUDNN.get() else False
     classes = {"rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
     layer = classes[cell](units, **options)
     return keras.layers.Bidirectional(layer) if bidirectional else layer

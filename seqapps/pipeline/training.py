@@ -147,7 +147,9 @@ def _fit(
 def compiled(app: App[P], params: P, assets: Path, *, steps_per_epoch: int) -> keras.Model:
     """The application's model, compiled with the optimizer `[train]` describes."""
     table = params.train
-    model = app.build(params, assets)
+    on_gpu = bool(tf.config.list_physical_devices("GPU"))
+    with layers.with_cudnn(on_gpu and not table.jit_compile):
+        model = app.build(params, assets)
     model.compile(
         optimizer=keras.optimizers.Adam(
             _schedule(table, steps_per_epoch),

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from seqapps.kit import layers
 from seqapps.kit.layers import FORGET_BIAS, linear_recurrence, recurrent
 
 CELLS = ("dense", "rnn", "gru", "lstm", "sru")
@@ -171,3 +172,13 @@ def test_a_forgotten_state_is_not_the_carried_one():
     carried, _ = stack.carry(steps()[:, 2:], states)
     fresh, _ = stack.carry(steps()[:, 2:], stack.zero_states(2))
     assert np.abs(carried - fresh).max() > 1e-3
+
+
+def test_only_layers_for_training_on_a_gpu_use_cudnn():
+    def choice():
+        [layer] = layers.recurrent("lstm", 4).layers
+        return layer.use_cudnn
+
+    with layers.with_cudnn(True):
+        assert choice() == "auto"
+    assert choice() is False
