@@ -11,7 +11,8 @@ import time
 
 import tensorflow as tf
 
-from seqapps.kit.layers import has_bfloat16, recurrent
+from seqapps.kit.cells import has_bfloat16
+from seqapps.kit.layers import recurrent
 
 BATCH, STEPS, CHANNELS = 16, 90, 320
 ROUNDS, CALLS = 9, 4

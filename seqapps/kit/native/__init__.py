@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextvars import ContextVar
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,6 +30,9 @@ import tensorflow as tf
 SOURCE = Path(__file__).with_name("recurrent.cc")
 FLAGS = ("-O3", "-march=native", "-std=c++17", "-shared", "-fPIC", "-Wno-psabi")
 CPU_INFO = Path("/proc/cpuinfo")
+IN_USE: ContextVar[bool] = ContextVar("in_use", default=False)
+"""True where the ops walk what is traced or run; see `layers.as_one_op`."""
+
 SWITCH = "SEQAPPS_NATIVE"
 """The environment variable that switches the ops off when it is 0."""
 

@@ -8,6 +8,7 @@ Axis letters: B batch, S steps, V classes (the letters, then the blank), K beams
 beginnings.
 """
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -16,6 +17,9 @@ import tensorflow as tf
 from seqapps.apps.asr.decode.word_model import PRIME, WordModel
 from seqapps.apps.asr.nn.labels import NEVER, NONE, Labels, of_ragged
 from seqapps.kit.ngrams import Automaton
+
+SURE_BLANK = math.log(0.999)
+"""Log-probability of a blank above which a step says nothing but that no letter goes on."""
 
 
 class Fusion(NamedTuple):
@@ -46,7 +50,7 @@ def beam(
     fusion: Fusion,
     rescore: Callable[[Labels], tf.Tensor] | None = None,
 ) -> Labels:
-    """The best text of a prefix beam search.
+    """The best text of a prefix beam search, over the steps that `without_sure_blanks` leaves.
 
     Args:
         log_probabilities: float32 (B, S, V).
@@ -59,6 +63,7 @@ def beam(
         rescore: what to add to the last beams' scores, float32 (B K,), given their texts, B K rows.
     """
     search = _Search(lm, word_model, space, fusion)
+    log_probabilities, steps = without_sure_blanks(log_probabilities, steps)
     batch, count = tf.unstack(tf.shape(log_probabilities)[:2])
     state = search.start(batch, width)
     history = tf.TensorArray(tf.int32, size=count, element_shape=[None, width, 2])
@@ -88,6 +93,23 @@ def beam(
     best = tf.argmax(scores, axis=-1, output_type=tf.int32)
     letters = tf.gather(letters, best, axis=1, batch_dims=1)
     return of_ragged(tf.ragged.boolean_mask(letters, letters != NONE))
+
+
+def without_sure_blanks(
+    log_probabilities: tf.Tensor, steps: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Log-probabilities (B, S', V) and steps (B,), of a run of sure blanks the first alone.
+
+    The others add the same to every beam, to a thousandth: after the first, no path ends in a
+    letter. Most steps of a trained recogniser are such.
+    """
+    sure = log_probabilities[:, :, -1] > SURE_BLANK
+    follows = tf.pad(sure[:, :-1], [[0, 0], [1, 0]])
+    kept = tf.sequence_mask(steps, tf.shape(sure)[1]) & tf.logical_not(sure & follows)
+    counts = tf.reduce_sum(tf.cast(kept, tf.int32), axis=1)
+    first = tf.argsort(tf.cast(tf.logical_not(kept), tf.int32), axis=1, stable=True)
+    first = first[:, : tf.maximum(tf.reduce_max(counts), 1)]
+    return tf.gather(log_probabilities, first, axis=1, batch_dims=1), counts
 
 
 class _State(NamedTuple):

@@ -1,8 +1,10 @@
 """The beam against an exhaustive search."""
 
+import functools
 import itertools
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from seqapps.apps.asr.decode import beam_search, greedy, word_model
@@ -102,6 +104,7 @@ def test_beam_with_a_word_model_finds_the_best_sum_of_both(random_utterances):
     lm = ngrams.fit(["ab ab", "ba"], LETTERS, order=3, words={})
     words = word_model.fit(["ab ab a", "b a"], LETTERS, word_model.General({}, {}, {}))
 
+    @functools.cache
     def extra(text):
         before, total, state = words.beginning, 0.0, ngrams.START
         for word in text.split(" "):
@@ -168,3 +171,26 @@ def test_a_word_that_only_begins_like_a_hot_word_gains_nothing():
     values = heard([[0.01, 0.6, 0.4, 0.01]])
     assert spelt(search(values, hot=("ba", 2.0))) == "a"
     assert spelt(search(values, hot=("b", 2.0))) == "b"
+
+
+def test_a_run_of_sure_blanks_is_one_step_and_changes_no_text(random_utterances):
+    sure = np.log(np.array([[1e-5] * BLANK + [1 - BLANK * 1e-5]], np.float32))
+    for values in random_utterances:
+        longer = np.concatenate(
+            [part for step in values for part in (sure, sure, sure, step[None])] + [sure] * 4
+        )
+        once = np.concatenate([part for step in values for part in (sure, step[None])] + [sure])
+        short, counts = beam_search.without_sure_blanks(tf.constant(longer[None]), [len(longer)])
+        assert counts.numpy().tolist() == [len(once)]
+        assert short.numpy()[0] == pytest.approx(once)
+        assert spelt(search(longer[None])) == spelt(search(once[None]))
+
+
+def test_rows_without_a_sure_blank_keep_their_steps():
+    values = tf.constant(np.log(np.full((2, 3, BLANK + 1), 1 / (BLANK + 1), np.float32)))
+    short, counts = beam_search.without_sure_blanks(values, tf.constant([3, 1]))
+    assert short.shape == (2, 3, BLANK + 1) and counts.numpy().tolist() == [3, 1]
+    assert beam_search.without_sure_blanks(values, tf.constant([0, 0]))[1].numpy().tolist() == [
+        0,
+        0,
+    ]
