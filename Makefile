@@ -18,7 +18,7 @@ RUN = $(PYTHON) -m seqapps
 export SEQAPPS_PIPELINE := $(or $(SEQAPPS_PIPELINE),$(shell date +%Y%m%d-%H%M%S)-$(shell echo $$PPID))
 
 .PHONY: help all $(ALL) status predict sweep tune compare promote rollback new native ui serve demo report
-.PHONY: test lint format lock clean-venv FORCE
+.PHONY: bench test lint format lock clean-venv FORCE
 .PHONY: $(foreach app,$(ALL),$(STAGES:%=$(app)-%) clean-$(app))
 # Never remove what a chain of pattern rules made on the way.
 .SECONDARY:
@@ -105,7 +105,10 @@ report: .venv/ready ## result tables of README and cards from metrics.json [PROF
 	@$(RUN) report --profile $(PROFILE)
 
 test: .venv/ready .venv/native .venv-serve/ready ## all tests, in two processes [TESTS=one file]
-	@$(PYTHON) -m pytest $(or $(TESTS),-n 2 --dist loadgroup)
+	@$(PYTHON) -m pytest $(or $(TESTS),-n 2 --dist loadscope)
+
+bench: .venv/native .venv-bench/ready ## training steps beside PyTorch's, in turns
+	@PYTHONPATH=. $(PYTHON) benchmarks/pytorch.py
 
 lint: .venv/ready ## ruff, the floors of imports, pyright
 	@$(PYTHON) -m ruff check . && $(PYTHON) -m ruff format --check .
@@ -128,13 +131,18 @@ $(ALL:%=clean-%): clean-%:
 	rm -rf data/$*
 
 clean-venv: ## forget the environments
-	rm -rf .venv .venv-serve
+	rm -rf .venv .venv-serve .venv-bench
 
 # An environment is made anew when its lock changes, so that nothing of an old one stays in it.
 .venv/ready: $(LOCK)
 	$(call environment,.venv,$<)
 .venv-serve/ready: requirements-serve.lock
 	$(call environment,.venv-serve,$<)
+
+.venv-bench/ready: benchmarks/requirements.txt
+	@rm -rf .venv-bench && python3.11 -m venv .venv-bench
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
 
 # Recurrent layers as one op; without a C++ compiler Keras' own train.
 .venv/native: .venv/ready seqapps/kit/native/recurrent.cc

@@ -14,6 +14,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # each worker has a core of its own
 from pathlib import Path
 
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from seqapps import apps
 
@@ -21,16 +22,21 @@ LOCKS = ("requirements-cpu.lock", "requirements-serve.lock")
 TOY = Path(__file__).parent / "toy/smoke.toml"
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """With several workers a file's tests share one, and so do all that use `made`; these begin."""
+USE_MADE = ("test_contract.py", "test_makefile.py", "test_server.py", "test_browser.py")
+"""Files whose tests use `made`: one worker runs them all, so that it is made once."""
 
-    def group(item):
-        return "made" if "made" in item.fixturenames else item.nodeid.partition("::")[0]
 
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group(item)))
-    items.sort(key=lambda item: group(item) != "made")
+class Together(LoadScopeScheduling):
+    """With several workers, the tests of a file share one, and so do the files of `USE_MADE`."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "made" if path.endswith(USE_MADE) else path
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """The scheduler of `pytest -n 2`."""
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session")
