@@ -62,7 +62,13 @@ def missing() -> str | None:
         return f"{SWITCH}=0"
     if tf.config.list_physical_devices("GPU"):
         return "on a GPU"
-    return None if library().exists() else "not built for this machine, see make native"
+    if not library().exists():
+        return "not built for this machine, see make native"
+    try:
+        _ops()
+    except (OSError, tf.errors.OpError):
+        return f"{library()} does not load: delete it, then make native"
+    return None
 
 
 def build() -> str:
@@ -191,13 +197,11 @@ def _empty() -> tf.Tensor:
 
 @cache
 def _ops() -> Any:
-    """The library's ops, with their gradients."""
-    ops = tf.load_op_library(str(library()))
-    tf.RegisterGradient("SeqappsRecurrent")(_gated_gradient)
-    tf.RegisterGradient("SeqappsSimpleRecurrent")(_simple_gradient)
-    return ops
+    """The library's ops."""
+    return tf.load_op_library(str(library()))
 
 
+@tf.RegisterGradient("SeqappsRecurrent")
 def _gated_gradient(op: Any, by_hidden: tf.Tensor, *by_others: tf.Tensor) -> list[Any]:
     """Gradients of the inputs of `SeqappsRecurrent`, from those of its outputs."""
     lstm, count = op.get_attr("lstm"), op.get_attr("directions")
@@ -232,6 +236,7 @@ def _gated_gradient(op: Any, by_hidden: tf.Tensor, *by_others: tf.Tensor) -> lis
     return [*walked.projected, *by_kernels, *by_biases, *states, None]
 
 
+@tf.RegisterGradient("SeqappsSimpleRecurrent")
 def _simple_gradient(op: Any, by_hidden: tf.Tensor, _: tf.Tensor, by_last: tf.Tensor) -> list[Any]:
     """Gradients of the inputs of `SeqappsSimpleRecurrent`, from those of its outputs."""
     parts, steps, first, lengths = op.inputs

@@ -87,6 +87,19 @@ def test_rows_of_another_number_of_steps_follow_in_the_same_graph():
                 assert answer == pytest.approx(stack(steps).numpy(), abs=1e-6)
 
 
+@pytest.mark.parametrize("shape", [(0, 4, 3), (2, 0, 3)])
+@pytest.mark.parametrize("cell", ["gru", "lstm", "sru"])
+def test_no_rows_and_no_steps_are_no_outputs(cell, shape):
+    stack = layers.recurrent(cell, 5, bidirectional=True)
+    stack(tf.zeros([1, 1, 3]))
+    with layers.as_one_op(True), tf.GradientTape() as tape:
+        answer = stack(tf.zeros(shape))
+        loss = tf.reduce_sum(answer)
+    assert answer.shape == (*shape[:2], 10)
+    for gradient in tape.gradient(loss, [v.value for v in stack.trainable_variables]):
+        assert not np.asarray(gradient).any()
+
+
 def test_values_far_from_zero_saturate_and_stay_finite():
     layer = keras.layers.LSTM(4, return_sequences=True)
     layer.build((None, None, 2))

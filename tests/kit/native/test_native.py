@@ -37,3 +37,19 @@ def test_another_source_or_processor_is_another_library(monkeypatch):
     before = native.library()
     monkeypatch.setattr(native, "_processor", lambda: "another")
     assert native.library() != before
+
+
+def test_a_library_that_does_not_load_is_named(monkeypatch, tmp_path):
+    broken = tmp_path / "recurrent-0.so"
+    broken.write_bytes(b"not a library")
+    monkeypatch.setattr(native, "library", lambda: broken)
+    native._ops.cache_clear()
+    try:
+        assert native.missing() == f"{broken} does not load: delete it, then make native"
+    finally:
+        native._ops.cache_clear()
+
+
+def test_the_switch_turns_the_ops_off(monkeypatch):
+    monkeypatch.setenv("SEQAPPS_NATIVE", "0")
+    assert native.missing() == "SEQAPPS_NATIVE=0"
