@@ -96,10 +96,10 @@ def build() -> str:
 
 
 def gated(
+    *,
     projected: Sequence[tf.Tensor],
     kernels: Sequence[tf.Tensor],
     biases: Sequence[tf.Tensor],
-    *,
     lstm: bool,
     repeat: bool = True,
     first: Sequence[Sequence[tf.Tensor]] = (),
@@ -237,8 +237,9 @@ def _gated_gradient(op: Any, by_hidden: tf.Tensor, *by_others: tf.Tensor) -> lis
 
 
 @tf.RegisterGradient("SeqappsSimpleRecurrent")
-def _simple_gradient(op: Any, by_hidden: tf.Tensor, _: tf.Tensor, by_last: tf.Tensor) -> list[Any]:
+def _simple_gradient(op: Any, *by_outputs: tf.Tensor) -> list[Any]:
     """Gradients of the inputs of `SeqappsSimpleRecurrent`, from those of its outputs."""
+    by_hidden, _, by_last = by_outputs
     parts, steps, first, lengths = op.inputs
     walked = _ops().seqapps_simple_recurrent_gradient(
         by_hidden=by_hidden,

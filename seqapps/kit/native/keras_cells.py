@@ -41,9 +41,9 @@ def run(
     ]
     biases = [tf.convert_to_tensor(one.cell.bias) for one in ones]
     walked = native.gated(
-        [native.product(steps, kernel) for kernel, _ in weights],
-        [recurrent for _, recurrent in weights],
-        biases,
+        projected=[native.product(steps, kernel) for kernel, _ in weights],
+        kernels=[recurrent for _, recurrent in weights],
+        biases=biases,
         lstm=lstm,
         repeat=not ones[0].zero_output_for_mask,
         first=[states] if states else (),
