@@ -57,7 +57,6 @@ class Train(Table):
     monitor: str = "val_loss"
     monitor_direction: Literal["min", "max"] = "min"
     jit_compile: bool = True
-    steps_per_execution: int = Field(default=1, ge=1)
     bucket_edges: tuple[float, ...] = Field(
         default=(), description="lengths between which examples share batches; longer ones are out"
     )

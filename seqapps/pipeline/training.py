@@ -157,7 +157,6 @@ def compiled(app: App[P], params: P, assets: Path, *, steps_per_epoch: int) -> k
             global_clipnorm=table.clip_norm,
         ),
         jit_compile=table.jit_compile,  # pyright: ignore[reportArgumentType] takes bool too
-        steps_per_execution=table.steps_per_execution,
     )
     return model
 

@@ -49,11 +49,14 @@ def test_the_example_is_one_request_whose_rows_have_one_length(whole):
     assert steps.ndim == 2
 
 
-def test_versions_rise_and_the_last_three_are_kept(ran):
+@pytest.mark.parametrize(("table", "kept"), [("", ["2", "3", "4"]), ("keep_versions = 1\n", ["4"])])
+def test_versions_rise_and_the_last_are_kept(ran, table, kept):
+    profile = ran / "pipelines/toy/smoke.toml"
+    profile.write_text(profile.read_text().replace("[export]\n", "[export]\n" + table))
     for _ in range(3):
         stages.run(APP, "export", profile="smoke", tracker=stages.Quiet(), force=True, root=ran)
     model = exported(ran) / "model"
-    assert sorted(path.name for path in model.iterdir()) == ["2", "3", "4"]
+    assert sorted(path.name for path in model.iterdir()) == kept
     assert layout.answering(exported(ran)).name == "4"
 
 

@@ -56,6 +56,13 @@ def test_a_folder_gives_its_sounds_and_names_what_it_cannot_read(tmp_path, fitte
     assert (rate_hz, len(samples)) == (8000, 8000)
 
 
+def test_a_recording_is_cut_to_what_a_request_may_hold(tmp_path, fitted):
+    path = write(tmp_path / "a.wav", noisy(5.0))
+    asked = list(predict.requests(params(longest_seconds=2.0), fitted, [path]))
+    lengths = [len(audio.samples(request["wav"])[0]) for _, request in asked]
+    assert len(lengths) > 2 and max(lengths) <= 16000 and sum(lengths) == 40000
+
+
 def test_hot_words_ask_another_endpoint(tmp_path, fitted):
     path = write(tmp_path / "a.wav", noisy(1.0))
     [(_, request)] = predict.requests(params(hot_words="Igor, Castle!"), fitted, [path])

@@ -36,6 +36,8 @@ def test_missing_empty_and_cut_pictures_are_named_and_twins_found(mine, tmp_path
         "not an image",
     ]
     assert (counts["pictures"], counts["twins"]) == (7, 1)
+    (tmp_path / "strict").mkdir()
+    assert taken(mine, tmp_path / "strict", twin_rms=0.0)[1]["twins"] == 0
 
 
 def test_a_stamps_sentence_in_each_language():

@@ -1,5 +1,6 @@
 """Files of a solo: MIDI, score and sound."""
 
+import dataclasses
 import io
 import wave
 
@@ -44,8 +45,13 @@ def test_the_midi_opens_in_three_libraries_with_the_same_notes(played, tmp_path)
     assert by_mido.meters == [(0.0, 4, 4)] and by_mido.keys == [(0.0, 0)]
 
 
+def test_at_half_the_tempo_it_takes_twice_as_long(played):
+    slow, fast = (dataclasses.replace(played, tempo=tempo) for tempo in (60, 120))
+    ends = [performance.midi(one).get_end_time() for one in (slow, fast)]
+    assert ends == pytest.approx([16.0, 8.0])
+
+
 def test_swing_moves_the_off_beat_to_the_last_third(played, tmp_path):
-    import dataclasses
 
     performance.midi(dataclasses.replace(played, swing=True)).write(str(tmp_path / "s.mid"))
     [score] = scores.read(tmp_path / "s.mid")
@@ -54,7 +60,6 @@ def test_swing_moves_the_off_beat_to_the_last_third(played, tmp_path):
 
 @pytest.mark.parametrize(("meter", "pickup"), [((4, 4), 0.0), ((3, 4), 1.0), ((6, 8), 0.5)])
 def test_the_bars_of_the_score_add_up(played, tmp_path, meter, pickup):
-    import dataclasses
 
     import music21
 

@@ -19,3 +19,11 @@ def test_masks_are_stripes_in_training_only():
     assert lost.any() and (lost.sum(axis=1) <= 20).all()
     for row in lost:
         assert np.abs(np.diff(row.astype(int))).sum() <= 2
+
+
+def test_a_mask_of_mels_is_as_wide_as_its_parameter_allows():
+    table = parameters(train={**TABLE, "time_masks": 0, "mel_masks": 1, "mel_mask_width": 3}).train
+    layer, frames = augment.SpecAugment(table), tf.ones([64, 10, 8])
+    masked = layer(frames, tf.constant([10] * 64), training=True).numpy()
+    widths = (masked == 0).all(axis=1).sum(axis=1)
+    assert set(widths) == {0, 1, 2, 3}
