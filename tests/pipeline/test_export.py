@@ -49,7 +49,9 @@ def test_the_example_is_one_request_whose_rows_have_one_length(whole):
     assert steps.ndim == 2
 
 
-@pytest.mark.parametrize(("table", "kept"), [("", ["2", "3", "4"]), ("keep_versions = 1\n", ["4"])])
+@pytest.mark.parametrize(
+    ("table", "kept"), [("", ["2", "3", "4"]), ("keep_versions = 5\n", ["1", "2", "3", "4"])]
+)
 def test_versions_rise_and_the_last_are_kept(ran, table, kept):
     profile = ran / "pipelines/toy/smoke.toml"
     profile.write_text(profile.read_text().replace("[export]\n", "[export]\n" + table))
