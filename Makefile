@@ -14,6 +14,18 @@ STAGES := ingest preprocess train evaluate export
 LOCK := requirements-$(EXTRA).lock
 PYTHON := .venv/bin/python
 RUN = $(PYTHON) -m seqapps
+# One word of a shell: the value of a variable, whatever signs are in it.
+define newline
+
+
+endef
+quoted = '$(subst $(newline),'$$'\n'',$(subst ','\'',$(value $(1))))'
+# NAME=value words as the user gave them, each one word of a shell.
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+GIVEN := $(filter-out MAKE% -%,$(GIVEN))
+# Make would expand a dollar sign in what it exports.
+unexport $(foreach name,$(GIVEN),$(if $(findstring $$,$(value $(name))),$(name)))
+words = $(foreach name,$(GIVEN),$(name)=$(call quoted,$(name)))
 # Stages started by one call of make share one MLflow run.
 export SEQAPPS_PIPELINE := $(or $(SEQAPPS_PIPELINE),$(shell date +%Y%m%d-%H%M%S)-$(shell echo $$PPID))
 
@@ -43,10 +55,10 @@ $(1)-$(2): data/$(1)/$$(PROFILE)/$(2)/done.json
 endef
 $(foreach app,$(ALL),$(foreach stage,$(STAGES),$(eval $(call stage_target,$(app),$(stage)))))
 
-IDLE = $(eval IDLE := $(if $(FORCE),,$(shell $(RUN) idle --profile '$(PROFILE)' --set '$(SET)' \
+IDLE = $(eval IDLE := $(if $(FORCE),,$(shell $(RUN) idle --profile $(call quoted,PROFILE) --set $(call quoted,SET) \
   2>/dev/null)))$(IDLE)
 run_stage = @$(if $(filter $*/$(notdir $(@D)),$(IDLE)),echo "$* $(notdir $(@D)): fresh",$(RUN) $* \
-  $(notdir $(@D)) --profile $(PROFILE) --set '$(SET)' $(if $(FORCE),--force))
+  $(notdir $(@D)) --profile $(call quoted,PROFILE) --set $(call quoted,SET) $(if $(FORCE),--force))
 data/%/$(PROFILE)/ingest/done.json: FORCE | .venv/ready
 	$(run_stage)
 data/%/$(PROFILE)/preprocess/done.json: data/%/$(PROFILE)/ingest/done.json FORCE
@@ -59,28 +71,28 @@ data/%/$(PROFILE)/export/done.json: data/%/$(PROFILE)/evaluate/done.json FORCE
 	$(run_stage)
 
 status: .venv/ready ## fresh or stale, and why
-	@$(RUN) status --profile $(PROFILE) --set '$(SET)'
+	@$(RUN) status --profile $(call quoted,PROFILE) --set $(call quoted,SET)
 
 predict: .venv/ready ## answers for your files: APP= INPUT= [OUT=] and the application's options
-	@$(RUN) predict $(MAKEOVERRIDES)
+	@$(RUN) predict $(words)
 
 sweep: .venv/ready ## one key, several values: APP= KEY=train.cell VALUES=gru,lstm [SEEDS=1,2,3]
-	@$(RUN) sweep $(MAKEOVERRIDES)
+	@$(RUN) sweep $(words)
 
 tune: .venv/ready ## search the profile's [tune] on validation: APP= TRIALS=20 [JOBS=2]
-	@$(RUN) tune $(MAKEOVERRIDES)
+	@$(RUN) tune $(words)
 
 compare: .venv/ready ## runs side by side, and what differed: APP= [RUNS=one,other, else the last]
-	@$(RUN) compare $(MAKEOVERRIDES)
+	@$(RUN) compare $(words)
 
 promote: .venv/ready ## a version becomes the champion, which answers: APP= [VERSION=newest]
-	@$(RUN) promote $(MAKEOVERRIDES)
+	@$(RUN) promote $(words)
 
 rollback: .venv/ready ## the champion before answers again: APP=
-	@$(RUN) rollback $(MAKEOVERRIDES)
+	@$(RUN) rollback $(words)
 
 new: .venv/ready ## a new application that passes the contract test: APP=
-	@$(RUN) new $(MAKEOVERRIDES)
+	@$(RUN) new $(words)
 	@$(PYTHON) -m ruff check --quiet --select I --fix seqapps/apps/$(APP) tests/apps/$(APP)
 
 native: .venv/ready ## the recurrent ops for this processor; needs a C++ compiler
@@ -98,11 +110,11 @@ serve: .venv-serve/ready ## answers over REST and gRPC: [APP=, else all] [PORT=8
 	  --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8080) --grpc-port $(or $(GRPC_PORT),8081)
 
 demo: .venv/ready .venv-serve/ready ## a page to try the served models: [PORT=7860] [SERVE_PORT=8080]
-	@exec $(RUN) demo --profile $(PROFILE) --port $(or $(PORT),7860) \
+	@exec $(RUN) demo --profile $(call quoted,PROFILE) --port $(or $(PORT),7860) \
 	  --serve-port $(or $(SERVE_PORT),8080)
 
 report: .venv/ready ## result tables of README and cards from metrics.json [PROFILE=]
-	@$(RUN) report --profile $(PROFILE)
+	@$(RUN) report --profile $(call quoted,PROFILE)
 
 test: .venv/ready .venv/native .venv-serve/ready ## all tests, in two processes [TESTS=one file]
 	@$(PYTHON) -m pytest $(or $(TESTS),-n 2 --dist loadscope)

@@ -1,11 +1,12 @@
-"""PyTorch's side of `pytorch.py`: reads cases as lines of JSON, writes milliseconds of a step."""
+"""PyTorch's side of `pytorch.py`: steps of training of a layer or of an application's network."""
 
-import json
 import sys
-import time
+from pathlib import Path
 
 import numpy as np
+import pytorch_networks
 import torch
+from side import Case, answer
 from torch import nn
 
 
@@ -34,25 +35,17 @@ def layer(cell, units, directions, steps, rows, masked):
     return step
 
 
-def main():
-    """Answers one line of JSON with another, until the input ends."""
-    torch.set_num_threads(int(sys.argv[1]))
-    torch.set_num_interop_threads(1)
-    steps = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        case = tuple(request["case"])
-        if case not in steps:
-            steps[case] = layer(*case)
-            for _ in range(3):
-                steps[case]()
-        count, started = 0, time.perf_counter()
-        while time.perf_counter() - started < request["seconds"]:
-            steps[case]()
-            count += 1
-        spent = time.perf_counter() - started
-        print(json.dumps(1000 * spent / max(count, 1)), flush=True)
+def case(request):
+    """The case of a request: the name of an application, or the six facts of a layer."""
+    first, *rest = request["case"]
+    if rest:
+        return Case(layer(first, *rest))
+    training = pytorch_networks.training(first, Path(request["folder"]) / f"{first}.npz")
+    facts = {"weights": training.weights, "loss": training.step()}
+    return Case(training.step, training.batches, facts)
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(int(sys.argv[1]))
+    torch.set_num_interop_threads(1)
+    answer(case)

@@ -5,10 +5,14 @@ and exit code 2; any other error with one sentence, exit code 1 and the tracebac
 """
 
 import argparse
+import glob
+import json
 import logging
 import os
+import shlex
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -35,14 +39,19 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # 2 still prints oneDNN's notices
     # TensorFlow would warn that a function is retraced; each fold has a different graph.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    return ended(lambda: _run(words, root), root)
+
+
+def ended(work: Callable[[], int], root: Path) -> int:
+    """The exit code of a command; an error becomes one sentence on the screen."""
     try:
-        return _run(words, root)
+        return work()
     except KeyboardInterrupt:
         print("seqapps: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 130
     except Exception as error:
         print(f"seqapps: {error_log.write(error, root)}", file=sys.stderr)
-        return 2 if isinstance(error, UserError) else 1
+        return 2 if isinstance(error, UserError) or error_log.of_disk(error) else 1
 
 
 def _run(words: list[str], root: Path) -> int:
@@ -80,20 +89,20 @@ def _run(words: list[str], root: Path) -> int:
 
 
 def _stage(options: argparse.Namespace, root: Path) -> int:
-    app, stage, profile = contract.load(options.what), options.stage, options.profile
+    app, stage = contract.load(options.what), options.stage
     if stage not in STAGES:
         raise UserError(f"no stage '{stage}'; {nearest(stage, STAGES)}")
     from seqapps import config
     from seqapps.experiments.stage_run import StageRun
     from seqapps.pipeline import stages
 
+    profile = config.variant(options.profile, options.set.split())
     made_in = config.home(profile, stage)
     stages.run(
         app,
         stage,
         profile=profile,
         tracker=StageRun(app, profile=made_in, stage=stage, root=root),
-        overrides=options.set.split(),
         force=options.force,
         root=root,
     )
@@ -110,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("what", help=f"an application, or one of {', '.join([*COMMANDS, *WORDED])}")
     parser.add_argument("stage", nargs="?", help="of the application")
     parser.add_argument("--profile", default="full", help="pipelines/<app>/<profile>.toml")
-    parser.add_argument("--set", default="", help="'table.key=value ...', wins over the profile")
+    parser.add_argument("--set", default="", help="'table.key=value ...': a variant of the profile")
     parser.add_argument("--force", action="store_true", help="work even if the stage is fresh")
     parser.add_argument("--port", type=int, help=f"of ui ({UI_PORT}) or demo ({DEMO_PORT})")
     parser.add_argument("--serve-port", type=int, default=8080, help="of the server demo asks")
@@ -118,28 +127,32 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _status(options: argparse.Namespace, root: Path) -> int:
+    from seqapps import config
     from seqapps.pipeline import stages
 
+    profile = config.variant(options.profile, options.set.split())
     for name in contract.names():
         app = contract.load(name)
-        for line in stages.status(app, options.profile, options.set.split(), root=root):
+        for line in stages.status(app, profile, root=root):
             print(line)
     return 0
 
 
 def _idle(options: argparse.Namespace, root: Path) -> int:
     """Prints `<app>/<stage>` of each stage that is fresh and logged; Make calls this once."""
+    from seqapps import config
     from seqapps.experiments import stage_run
     from seqapps.pipeline import stages
 
+    profile = config.variant(options.profile, options.set.split())
     for name in contract.names():
         app = contract.load(name)
         try:
-            fresh = stages.fresh(app, options.profile, options.set.split(), root=root)
+            fresh = stages.fresh(app, profile, root=root)
         except UserError:  # the stage itself reports it
             continue
         for stage, folder in fresh.items():
-            if stage_run.is_logged(stage, folder):
+            if stage_run.is_logged(stage, folder, root=root):
                 print(f"{name}/{stage}")
     return 0
 
@@ -207,19 +220,44 @@ def _predict(settings: dict[str, str], root: Path) -> int:
     if not any(settings.get(name) for name in ("input", *app.instead_of_input)):
         wanted = " or ".join(f"{name.upper()}=" for name in ("input", *app.instead_of_input))
         raise UserError(f"predict needs {wanted}: make predict APP={app.name} INPUT=...")
-    profile = settings.get("profile", "full")
-    overrides = [f"predict.{name}={value}" for name, value in settings.items() if name not in WORDS]
+    options = [n for n in settings if n not in WORDS and n not in EVERYWHERE]
     from seqapps import config
 
-    params = config.load(app, profile, settings.get("set", "").split() + overrides, root=root)
+    profile = config.variant(settings.get("profile", "full"), settings.get("set", "").split())
+    texts = config.texts(app.params.model_fields["predict"].annotation)
+    overrides = [
+        f"predict.{name}={json.dumps(settings[name]) if name in texts else settings[name]}"
+        for name in options
+    ]
+    params = config.load(app, profile, overrides, root=root)
     from seqapps.serving import predict
 
-    paths = [Path(path) for path in settings.get("input", "").split()]
     out = Path(settings.get("out") or layout.PREDICTIONS_FOLDER / app.name)
-    exported = ProfileFolder(root, app.name, profile).stage("export")
-    for path in predict.run(app, params, paths, exported=exported, out=out):
+    exported = ProfileFolder(root, app.name, config.home(profile, "export")).stage("export")
+    paths = _input(settings.get("input", ""))
+    for path in predict.run(app, params, paths, exported=exported, out=out, root=root):
         print(f"{app.name} predict: wrote {path}")
     return 0
+
+
+def _input(text: str) -> list[Path]:
+    """The paths in INPUT: one, with any signs in its name, or several, quoted where they need it.
+
+    A pattern with `*` or `?` that no file is called stands for all files it fits.
+    """
+    if not text or Path(text).exists():
+        return [Path(text)] if text else []
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        words = [text]
+    paths: list[Path] = []
+    for word in words:
+        matching = [] if Path(word).exists() else sorted(glob.glob(word, recursive=True))
+        paths += [Path(match) for match in matching] or [Path(word)]
+    if not any(path.exists() for path in paths):
+        raise UserError(f"INPUT={text}: no such file or folder")
+    return paths
 
 
 def _promote(settings: dict[str, str], root: Path) -> int:

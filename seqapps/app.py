@@ -93,6 +93,18 @@ class Asks:
 
 
 @dataclass(frozen=True)
+class Output:
+    """Meaning of the numbers of an endpoint's output.
+
+    `unit` says it in words; `names` is the output whose values, alike in every row, name the
+    entries of the last axis.
+    """
+
+    unit: str = ""
+    names: str = ""
+
+
+@dataclass(frozen=True)
 class Item:
     """One example before its data are read: cheap to make, independent of all others.
 
@@ -113,6 +125,14 @@ class Skip:
 
     reason: str
     key: str
+
+
+@dataclass(frozen=True)
+class UserFile:
+    """A file of a user's: its path, and the name it goes by in answers, unlike any other's."""
+
+    path: Path
+    name: str
 
 
 @dataclass(frozen=True)
@@ -165,6 +185,8 @@ class App(Generic[P]):
     """The unit of the bootstrap interval: test rows, or whole leak groups."""
     instead_of_input: tuple[str, ...] = ()
     """Options of predict, any of which replaces INPUT=."""
+    outputs: dict[str, Output] = field(default_factory=dict)
+    """Output of any endpoint -> what its numbers are, for the metadata of the served model."""
     bucket_by: str | None = None
     """The feature, a number, that gives an example's length; with `train.bucket_edges`, examples of
     like length share a batch. None: any examples do."""
@@ -228,15 +250,19 @@ class App(Generic[P]):
             ...
 
         def requests(
-            self, params: P, assets: Path, paths: list[Path]
+            self, params: P, assets: Path, file: UserFile | None
         ) -> Iterator[tuple[Meta, Record] | Skip]:
-            """(meta, request) or a skip per row of a user's files; `render` gets meta unchanged."""
+            """(meta, request) or a skip per row of a user's file; `render` gets meta unchanged.
+
+            It raises UserError if nothing of the file can be used. None: the options of
+            `instead_of_input` hold the rows.
+            """
             ...
 
         def render(
             self, params: P, assets: Path, rows: Iterator[tuple[Meta, Record]], out: Path
         ) -> list[Path]:
-            """Writes (meta, answer) rows into files in `out` and returns them."""
+            """Writes (meta, answer) rows into files in `out`, an empty folder, and returns them."""
             ...
 
         def example_input(self, row: Record, out: Path) -> Path | str:

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar, cast, get_args
 from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -222,6 +222,15 @@ def flat(params: BaseModel) -> dict[str, Any]:
     """`{"train.units": 64, ...}` for the tables of `params`, in order."""
     tables = params.model_dump(mode="json")
     return {f"{t}.{k}": v for t, table in tables.items() for k, v in table.items()}
+
+
+def texts(table: Any) -> set[str]:
+    """The keys of a table's class whose values are text, words of a choice or paths."""
+    return {
+        name
+        for name, entry in table.model_fields.items()
+        if not {int, float, bool} & {entry.annotation, *get_args(entry.annotation)}
+    }
 
 
 def paths(table: BaseModel) -> list[Path]:

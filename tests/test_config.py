@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Literal
+
 import pytest
 
 from seqapps import config
@@ -64,3 +67,14 @@ def test_a_stage_is_at_home_where_the_words_that_reach_it_are_all_there_are():
     name = config.variant("smoke", ["train.units=4", "preprocess.scale=2.0"])
     homes = [config.home(name, stage) for stage in ("ingest", "preprocess", "train", "export")]
     assert homes == ["smoke", "smoke@preprocess.scale=2.0", name, name]
+
+
+def test_the_keys_that_hold_text_are_told_from_those_that_hold_numbers():
+    class Predict(config.Predict):
+        chords: str = ""
+        genome: Path | None = None
+        subtitles: Literal["srt", "none"] = "srt"
+        seed: int | None = None
+        swing: bool = False
+
+    assert config.texts(Predict) == {"chords", "genome", "subtitles"}

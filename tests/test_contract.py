@@ -132,6 +132,19 @@ def test_the_example_request_gets_the_example_response_from_tensorflow_alone(mad
         assert export.difference(*pair) < 1e-4
 
 
+def test_the_signatures_say_what_each_number_is(made, name):
+    signatures = json.loads((folder(made, name, "export") / "signatures.json").read_text())
+    example = json.loads((folder(made, name, "export") / "example_response.json").read_text())
+    answer = example["predictions"][0]
+    for sides in signatures.values():
+        for output, tensor in sides["outputs"].items():
+            assert tensor["dtype"] == "string" or tensor["unit"], output
+            named = contract.load(name).outputs.get(output)
+            if named and named.names:
+                assert tensor["names"] == answer[named.names]
+                assert len(tensor["names"]) == tensor["shape"][-1] or tensor["shape"][-1] is None
+
+
 def test_predictions_are_a_table_of_all_test_rows(made, name):
     with (folder(made, name, "evaluate") / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))

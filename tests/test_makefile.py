@@ -2,15 +2,18 @@
 
 import json
 import re
+import shutil
 import subprocess
+import sys
 
 import pytest
 
 from seqapps import app as contract
 from seqapps.config import STAGES
+from tests.conftest import SKELETON
 
 pytestmark = pytest.mark.slow
-APP = contract.names()[0]
+APP = SKELETON
 
 
 def said(done):
@@ -27,13 +30,14 @@ def test_help_names_every_application_stage_and_target(made):
         assert word in text, word
 
 
-def test_an_evaluate_parameter_reruns_evaluate_and_not_training(made):
-    done = made.make(f"{APP}-evaluate", "SET=evaluate.seed=99")
-    why = said(done)
-    own = re.fullmatch(r"stale: evaluate.seed (\d+) -> 99", why.pop("evaluate"))
-    assert own and why == dict.fromkeys(("ingest", "preprocess", "train"), "fresh")
-    back = said(made.make(f"{APP}-evaluate"))["evaluate"]
-    assert back == f"stale: evaluate.seed 99 -> {own[1]}"
+def test_set_makes_a_variant_and_leaves_the_profile_as_it_was(made):
+    made.make(APP)
+    why = said(made.make(f"{APP}-evaluate", "SET=evaluate.seed=99"))
+    assert why.pop("evaluate") == "stale: not made yet"
+    assert why == dict.fromkeys(("ingest", "preprocess", "train"), "fresh")
+    assert (made.path / "data" / APP / "smoke@evaluate.seed=99/evaluate/metrics.json").exists()
+    assert set(said(made.make(APP)).values()) == {"fresh"}
+    assert said(made.make(f"{APP}-evaluate", "SET=evaluate.seed=99"))["evaluate"] == "fresh"
 
 
 def test_what_is_fresh_is_asked_in_one_process_and_starts_no_other(made):
@@ -62,8 +66,8 @@ def test_status_tells_what_an_override_would_rerun(made):
     made.make(APP)
     lines = made.make("status", "SET=train.epochs=99").stdout.splitlines()
     own = [line for line in lines if line.startswith(APP)]
-    assert "train.epochs" in own[2] and "stale" in own[2]
-    assert "fresh" in own[1] and "stale: train is stale" in own[4]
+    assert "fresh" in own[0] and "fresh" in own[1]
+    assert all("stale: not made yet" in line for line in own[2:])
 
 
 def test_a_variant_of_a_profile_shares_what_its_words_do_not_reach(made):
@@ -133,3 +137,36 @@ def test_a_missing_python_is_said_with_the_way_out(repository, tmp_path):
     )
     assert done.returncode != 0
     assert "python3.11 is missing: install Python 3.11" in done.stderr
+
+
+@pytest.fixture
+def shown(repository, tmp_path):
+    """Words that `make predict` passes on; the environment's Python is one that shows them."""
+    shutil.copy(repository / "Makefile", tmp_path)
+    (tmp_path / "requirements-cpu.lock").touch()
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!{sys.executable}\nimport json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    python.chmod(0o755)
+    (tmp_path / ".venv/ready").touch()
+
+    def words(*given):
+        command = ["make", "-s", "predict", *given]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return words
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "tune (1).mid", "it's.mid", "a&b.mid", "C7(b9) F7", "| Dm7 G7 |", 'say "yes"; or', "`date`",
+        "<in >out", "a$b", "$(date)", "${HOME} $(", "#1 a#", "back\\slash", "two\nlines", "*?~{}[]",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["INPUT", "CHORDS"])
+def test_words_reach_predict_as_they_were_given(shown, name, value):
+    given = shown("APP=jazz", f"{name}={value}", "TEMPO=90")
+    assert given == ["-m", "seqapps", "predict", "APP=jazz", f"{name}={value}", "TEMPO=90"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seqapps.app import App
-from seqapps.artifacts import layout, receipts
+from seqapps.artifacts import durable, layout, receipts
 from seqapps.config import P, UserError
 
 
@@ -188,4 +188,4 @@ def _entry(version: int, why: str) -> dict[str, Any]:
 
 def _write(exported: Path, champions: list[dict[str, Any]]) -> None:
     current = {"version": champions[-1]["version"], "history": champions}
-    receipts.write_json(exported / layout.CHAMPION, current)
+    durable.write_json(exported / layout.CHAMPION, current)

@@ -3,7 +3,9 @@
 A stage's key has four parts: its parameters, the digests of all outputs of earlier stages, its code
 (without comments and docstrings) and the package versions. The receipt `done.json` keeps all four,
 so that the reason why a stage is stale can be shown. A stage writes `.<stage>.partial/`, the
-receipt last, then the folder is renamed; a folder without a receipt is not complete.
+receipt last, then the folder is renamed; a folder without a receipt is not complete. Each step can
+be repeated, so a kill between any two of them costs nothing. A receipt holds the sha256 of each
+output: an output that has changed since makes its stage stale.
 """
 
 import hashlib
@@ -19,7 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from seqapps.app import App
-from seqapps.artifacts import fingerprints
+from seqapps.artifacts import durable, fingerprints
 from seqapps.artifacts.layout import (
     MUTABLE,
     RECEIPT,
@@ -28,18 +30,23 @@ from seqapps.artifacts.layout import (
     partial,
     replaced,
 )
-from seqapps.config import STAGES, P, paths
+from seqapps.config import STAGES, P, home, paths
+
+ENTRIES = {"key", "made_from", "outputs", "counts", "seconds", "finished"}
+KEY, SECONDS = ".key", ".seconds"
+"""Files of a partial folder: the key of what is being made, and the time it has taken so far."""
 
 
 def wanted(app: App[P], stage: str, params: P, *, profile: str, root: Path) -> dict[str, Any]:
     """The four parts of a stage's key as they are now."""
     stage_params = getattr(params, stage)
     table = stage_params.model_dump(mode="json") | _stamps(paths(stage_params))
-    folder = ProfileFolder(root, app.name, profile)
     return {
         "params": {f"{stage}.{name}": value for name, value in table.items()},
         "inputs": {
-            earlier: _outputs_digest(folder.stage(earlier))
+            earlier: _outputs_digest(
+                ProfileFolder(root, app.name, home(profile, earlier)).stage(earlier)
+            )
             for earlier in STAGES[: STAGES.index(stage)]
         },
         "code": fingerprints.code(app.package, stage)
@@ -57,14 +64,15 @@ def stale(folder: Path, parts: dict[str, Any]) -> str | None:
     """The reason why the stage in `folder` must run again, in words; None if it is fresh."""
     receipt = read(folder)
     if receipt is None:
-        return "not made yet"
-    return _difference(receipt["made_from"], parts) or _damage(folder, receipt)
+        return "its receipt is damaged" if (folder / RECEIPT).exists() else "not made yet"
+    return _difference(receipt["made_from"], parts) or damage(folder)
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The receipt in a folder, or None if there is none."""
-    path = folder / RECEIPT
-    return json.loads(path.read_text()) if path.exists() else None
+    """The receipt in a folder, or None if there is none that can be read."""
+    receipt = durable.read_json(folder / RECEIPT)
+    whole = isinstance(receipt, dict) and receipt.keys() >= ENTRIES
+    return receipt if whole else None
 
 
 @contextmanager
@@ -86,12 +94,20 @@ def locked(folder: Path) -> Iterator[None]:
 def begin(folder: Path, parts: dict[str, Any], *, resume: bool) -> Path:
     """The partial folder of a stage; kept if `resume` and the key is the same, else emptied."""
     work = partial(folder)
-    mark = work / ".key"
+    mark = work / KEY
     if not (resume and mark.exists() and mark.read_text() == key(parts)):
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)
-        mark.write_text(key(parts))
+        durable.write_bytes(mark, key(parts).encode())
     return work
+
+
+def spent(folder: Path) -> float:
+    """Seconds that interrupted calls have worked on a partial folder."""
+    try:
+        return float((partial(folder) / SECONDS).read_text())
+    except (OSError, ValueError):
+        return 0.0
 
 
 def finish(
@@ -99,7 +115,10 @@ def finish(
 ) -> dict[str, Any]:
     """Writes the receipt into the partial folder, renames the folder, returns the receipt."""
     work = partial(folder)
-    (work / ".key").unlink()
+    for path in work.rglob(".*"):  # what a kill left of a file that was being written
+        if path.is_file() and path.name not in (KEY, SECONDS):
+            path.unlink()
+    outputs = {str(path.relative_to(work)): path for path in _outputs(work)}
     receipt = {
         "app": folder.parts[-3],
         "profile": folder.parts[-2],
@@ -107,44 +126,74 @@ def finish(
         "key": key(parts),
         "made_from": parts,
         "outputs": {
-            str(path.relative_to(work)): {
-                "sha256": fingerprints.digest(path),
-                "bytes": path.stat().st_size,
-            }
-            for path in sorted(work.rglob("*"))
-            if path.is_file() and path.name not in MUTABLE
+            name: {"sha256": fingerprints.digest(path), "bytes": path.stat().st_size}
+            for name, path in outputs.items()
         },
         "counts": counts,
         "seconds": round(seconds, 1),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "changed_ns": {name: path.stat().st_mtime_ns for name, path in outputs.items()},
     }
-    write_json(work / RECEIPT, receipt)
+    durable.write_json(work / RECEIPT, receipt)
     place(folder)
     return receipt
 
 
-def place(folder: Path) -> bool:
-    """Renames a complete partial folder to the stage's; also after a kill between the renames."""
+def place(folder: Path) -> None:
+    """Renames a complete partial folder to the stage's; can be repeated after a kill."""
     work, old = partial(folder), replaced(folder)
-    if not (work / RECEIPT).exists():
-        return False
-    shutil.rmtree(old, ignore_errors=True)
+    for name in (KEY, SECONDS):
+        (work / name).unlink(missing_ok=True)
     if folder.exists():
-        os.rename(folder, old)
-    os.rename(work, folder)
+        shutil.rmtree(old, ignore_errors=True)
+        durable.rename(folder, old)
+    durable.rename(work, folder)
     shutil.rmtree(old, ignore_errors=True)
-    return True
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Writes JSON so that a reader sees the old file or the new one, never half of one."""
-    temporary = path.with_name(f".{path.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=2, sort_keys=False) + "\n")
-    os.replace(temporary, path)
+def mend(folder: Path, parts: dict[str, Any]) -> None:
+    """Completes, or takes back, the renames that a kill interrupted in `place`."""
+    receipt, old = read(partial(folder)), replaced(folder)
+    if receipt and receipt["key"] == key(parts):
+        place(folder)
+    elif folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+    elif old.exists():
+        durable.rename(old, folder)
 
 
-def _described(path: Path) -> dict[str, Any]:
-    return {"sha256": fingerprints.digest(path), "bytes": path.stat().st_size}
+def damage(folder: Path) -> str | None:
+    """The output of a finished stage that is missing or has changed, in words; None if none has.
+
+    A file is hashed only if its time of change is not the one in the receipt; if its content is as
+    it was (a copied folder), the receipt takes over the new time.
+    """
+    receipt = read(folder)
+    if receipt is None:
+        return None
+    times = dict(receipt.get("changed_ns", {}))
+    for name, output in receipt["outputs"].items():
+        path = folder / name
+        if not path.exists():
+            return f"{name} is missing"
+        stat = path.stat()
+        if stat.st_size != output["bytes"]:
+            return f"{name} has {stat.st_size} bytes, was written with {output['bytes']}"
+        if stat.st_mtime_ns != times.get(name):
+            if fingerprints.digest(path) != output["sha256"]:
+                return f"{name} has changed since it was written (its sha256 differs)"
+            times[name] = stat.st_mtime_ns
+    if times != receipt.get("changed_ns") and os.access(folder, os.W_OK):
+        durable.write_json(folder / RECEIPT, receipt | {"changed_ns": times})
+    return None
+
+
+def _outputs(work: Path) -> list[Path]:
+    return [
+        path
+        for path in sorted(work.rglob("*"))
+        if path.is_file() and path.name not in (*MUTABLE, KEY, SECONDS, RECEIPT)
+    ]
 
 
 def _stamps(files: list[Path]) -> dict[str, str]:
@@ -188,13 +237,3 @@ def _in_words(part: str, name: str, *, before: Any, after: Any) -> str:
 def _short(value: Any) -> str:
     text = json.dumps(value) if not isinstance(value, str) else value
     return text if len(text) <= 40 else text[:37] + "..."
-
-
-def _damage(folder: Path, receipt: dict[str, Any]) -> str | None:
-    for name, output in receipt["outputs"].items():
-        path = folder / name
-        if not path.exists():
-            return f"{name} is missing"
-        if path.stat().st_size != output["bytes"]:
-            return f"{name} has {path.stat().st_size} bytes, was written with {output['bytes']}"
-    return None

@@ -17,12 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from seqapps.app import Columns, Tensors
+from seqapps.app import Columns, Record, Tensors
 from seqapps.artifacts import columns, json_codec, layout
 from seqapps.artifacts.json_codec import BadRequest, Tensor
 
 DEFAULT = "serving_default"
 """The endpoint that is called if none is named."""
+
+
+GRAPHS = re.compile(r"\[\[.*?\]\]|\{\{function_node.*?\}\}|\[Op:[^\]]*\]")
+"""TensorFlow's words about the place of an error in a graph."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,13 @@ class SavedModel:
         return self.endpoints[taking({n: one.inputs for n, one in self.endpoints.items()}, names)]
 
     def signatures(self) -> dict[str, Any]:
-        """Endpoint -> inputs and outputs -> name -> dtype and shape, as plain values."""
+        """Endpoint -> inputs and outputs -> name -> dtype and shape, as plain values.
+
+        An output's `unit` and the `names` of its last axis are there if the export wrote them.
+        """
+        written = self.folder / layout.EXTRA / layout.SIGNATURES
+        if written.exists():
+            return json.loads(written.read_text())
         return {
             name: {
                 side: {t.name: {"dtype": t.dtype, "shape": list(t.shape)} for t in tensors.values()}
@@ -185,6 +195,30 @@ def of_function(name: str, function: Callable[..., Tensors], signature: list[Any
     return Endpoint(name, by_name, _described_specs((spec.name, spec) for spec in signature))
 
 
+def in_parts(
+    answer: Callable[[dict[str, Any]], Columns], request: dict[str, Any], count: int
+) -> tuple[list[Record | None], dict[int, str]]:
+    """The answers to N rows where some may be refused, and why: (answers (N,), row -> reason).
+
+    A request that is refused is halved, so that one bad row of many costs few calls.
+
+    Args:
+        answer: request columns -> answer columns; it raises BadRequest.
+        request: columns (N, ...), arrays or lists.
+        count: N.
+    """
+    try:
+        answers = answer(request)
+        return [{name: values[row] for name, values in answers.items()} for row in range(count)], {}
+    except BadRequest as refused:
+        if count == 1:
+            return [None], {0: re.sub(r"\brow 0: ", "", str(refused))}
+    half = count // 2
+    first, reasons = in_parts(answer, {n: v[:half] for n, v in request.items()}, half)
+    rest, more = in_parts(answer, {n: v[half:] for n, v in request.items()}, count - half)
+    return first + rest, reasons | {half + row: reason for row, reason in more.items()}
+
+
 def taking(endpoints: dict[str, Iterable[str]], names: Iterable[str]) -> str:
     """The name of the endpoint with exactly these inputs; `serving_default` comes first.
 
@@ -214,14 +248,21 @@ def _size(value: Any) -> int:
 
 def _reason(error: Exception) -> str:
     """The reason in TensorFlow's error message; of a failed assertion, the assertion's text."""
-    lines = str(getattr(error, "message", error)).strip().splitlines()
-    lines = [line for line in lines if line.strip() and "[[{{node" not in line]
+    text = re.sub(GRAPHS, " ", str(getattr(error, "message", error)))
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return "bytes it cannot read"
     asserted = re.search(r"assertion failed: \[(.*?)\](?: \[|$)", lines[-1])
     reason = asserted[1].replace("\\'", "'") if asserted else lines[-1]
     return reason.strip()[:300]
 
 
 def _described(tensors: dict[str, Any]) -> str:
-    return ", ".join(
-        str(Tensor(name, one["dtype"], tuple(one["shape"]))) for name, one in tensors.items()
-    )
+    return ", ".join(_in_words(name, one) for name, one in tensors.items())
+
+
+def _in_words(name: str, tensor: dict[str, Any]) -> str:
+    names = tensor.get("names")
+    more = [tensor.get("unit", ""), f"of {', '.join(map(str, names))}" if names else ""]
+    words = " ".join(filter(None, more))
+    return f"{Tensor(name, tensor['dtype'], tuple(tensor['shape']))}{f' {words}' if words else ''}"

@@ -8,20 +8,52 @@ import logging
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from seqapps.app import App
 from seqapps.artifacts import layout
 from seqapps.config import P
+
+SQLITE = "sqlite:///"
+DAMAGED = ("file is not a database", "malformed", "Can't locate revision", "no such table")
+BUSY = ("database is locked", "autoflush")
+FILLED = "the next call fills a new one from the files"
 
 
 def uri(root: Path) -> str:
     """The tracking store: `MLFLOW_TRACKING_URI` if set, else `mlruns/mlflow.db`."""
     default = f"sqlite:///{layout.database(root)}"
     return os.environ.get("MLFLOW_TRACKING_URI") or default
+
+
+def shown(root: Path) -> str:
+    """The tracking store's address without a name and password that may be in it."""
+    return _without_password(uri(root))
+
+
+def holds(mark: dict[str, Any], root: Path) -> bool:
+    """True if the store of now has the run that a stage's `tracked.json` names.
+
+    Of a server only the address is compared; SQLite's file, which may have been lost or replaced,
+    is asked for the run itself.
+    """
+    path = _sqlite_file(root)
+    if path is None:
+        return mark.get("tracking_uri") == shown(root)
+    if not path.exists():
+        return False
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            query = "SELECT 1 FROM runs WHERE run_uuid = ? AND lifecycle_stage = 'active'"
+            return database.execute(query, [mark.get("run_id")]).fetchone() is not None
+    except sqlite3.Error:
+        return False
 
 
 def environment(root: Path) -> dict[str, str]:
@@ -52,6 +84,12 @@ def mlflow(root: Path) -> Any:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     package.set_tracking_uri(os.environ["MLFLOW_TRACKING_URI"])
+    path = _sqlite_file(root)
+    if path is not None and not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Of several processes that make the tables at once, all but one would fail.
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            package.search_experiments(max_results=1)
     return package
 
 
@@ -61,9 +99,14 @@ def experiment(mlflow: Any, name: str, root: Path) -> str:
     if known:
         return known.experiment_id
     is_local = uri(root).startswith("sqlite:")
-    layout.database(root).parent.mkdir(exist_ok=True)
     location = layout.run_artifacts(root).as_uri() if is_local else None
-    return mlflow.create_experiment(name, location)
+    try:
+        return mlflow.create_experiment(name, location)
+    except mlflow.MlflowException:  # another process has just made it
+        known = mlflow.get_experiment_by_name(name)
+        if known is None:
+            raise
+        return known.experiment_id
 
 
 def client(root: Path, app: App[P]) -> tuple[Any, str]:
@@ -85,17 +128,39 @@ def numbers(values: dict[str, Any]) -> dict[str, float]:
 
 
 def sentence(error: Exception) -> str:
-    """One line that describes an exception of MLflow's."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:200]}"
+    """One line that describes an exception of MLflow's, with the way out where one is known."""
+    text = _without_password(str(error))
+    line = f"{type(error).__name__}: {(text.splitlines() or [''])[0][:200]}"
+    if any(words in text for words in DAMAGED):
+        return f"{line}; the database is damaged or another MLflow's: move it away, and {FILLED}"
+    return line
+
+
+def is_busy(error: Exception) -> bool:
+    """True if another writer of SQLite's file was in the way, so that a second try may do."""
+    return any(words in str(error) for words in BUSY)
+
+
+def _sqlite_file(root: Path) -> Path | None:
+    """The file of a store in SQLite; None of another store."""
+    address = uri(root)
+    return Path(address.removeprefix(SQLITE)) if address.startswith(SQLITE) else None
+
+
+def _without_password(text: str) -> str:
+    """Text without the name and password of web and database addresses in it."""
+    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
 
 
 def ui(root: Path, port: int) -> int:
     """Serves the MLflow UI on this machine only, until it is interrupted."""
-    print(f"MLflow UI on http://127.0.0.1:{port} (store: {uri(root)})", flush=True)
+    print(f"MLflow UI on http://127.0.0.1:{port} (store: {shown(root)})", flush=True)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--workers", "1", "--backend-store-uri", uri(root)]
+    command += ["--workers", "1"]
     # MLflow starts child processes; in one session, one signal ends them all.
-    process = subprocess.Popen(command, env=environment(root), start_new_session=True)
+    # Other users of the machine can read a command, but not its environment.
+    store = {"MLFLOW_BACKEND_STORE_URI": uri(root)}
+    process = subprocess.Popen(command, env=environment(root) | store, start_new_session=True)
     try:
         return process.wait()
     finally:

@@ -9,6 +9,7 @@ file `tracked.json` in a stage's folder marks that it has been logged.
 import json
 import os
 import subprocess
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -16,13 +17,17 @@ from typing import Any
 
 from seqapps.app import App
 from seqapps.artifacts import histories, layout
+from seqapps.artifacts.durable import read_json, write_json
 from seqapps.artifacts.layout import TRACKED
-from seqapps.artifacts.receipts import read, write_json
+from seqapps.artifacts.receipts import read
 from seqapps.config import Params
 from seqapps.experiments import mlflow_store, model_registry, report
 
 NOTE_CHARACTERS = 8000
 """MLflow cuts a longer note of a run, and warns; the whole card is the artifact `card.md`."""
+BUSY_WAITS = (0.5, 2.0, 5.0, None)
+"""Seconds before SQLite is tried again, whose file has one writer at a time; None: no more."""
+
 PIPELINE = "SEQAPPS_PIPELINE"
 """Environment variable with the id of this call of Make; its stages log to one parent run."""
 
@@ -70,7 +75,7 @@ class StageRun:
 
     def catch_up(self, folder: Path, params: dict[str, Any]) -> None:
         """Logs a finished stage that has not been logged yet, or a new champion of its export."""
-        if _mark(folder) is None:
+        if _mark(folder, self.root) is None:
             self.start()
             self.finish(folder, params)
         elif self.stage == "export":
@@ -124,7 +129,7 @@ class StageRun:
         mlflow.log_artifact(str(folder / layout.RECEIPT))
         LOG[self.stage](mlflow, self, folder)
         self._close("FINISHED")
-        mark = {"tracking_uri": mlflow.get_tracking_uri(), "run_id": self.run_id}
+        mark = {"tracking_uri": mlflow_store.shown(self.root), "run_id": self.run_id}
         if self.stage == "export":
             mark |= {"champion": layout.champion_number(folder)}
         write_json(folder / TRACKED, mark)
@@ -135,15 +140,20 @@ class StageRun:
         mlflow.end_run(status)
 
     def _try(self, action: Callable[[], Any]) -> None:
-        try:
-            action()
-        except Exception as error:  # no error of MLflow's may end a training
-            self.problem = self.problem or mlflow_store.sentence(error)
+        for wait in BUSY_WAITS:
+            try:
+                return action()
+            except Exception as error:  # no error of MLflow's may end a training
+                if wait is None or not mlflow_store.is_busy(error):
+                    self.problem = self.problem or mlflow_store.sentence(error)
+                    return
+                time.sleep(wait)
 
 
-def is_logged(stage: str, folder: Path) -> bool:
+def is_logged(stage: str, folder: Path, *, root: Path) -> bool:
     """True if a finished stage has been logged completely, so that `catch_up` would do nothing."""
-    return _mark(folder) is not None and (stage != "export" or not _is_behind(folder))
+    mark = _mark(folder, root)
+    return mark is not None and (stage != "export" or not _is_behind(folder, mark))
 
 
 def mirror(app: App[Params], *, profile: str, exported: Path, root: Path) -> None:
@@ -151,8 +161,8 @@ def mirror(app: App[Params], *, profile: str, exported: Path, root: Path) -> Non
 
     If MLflow cannot be reached, a line is printed, and the next call of the export stage moves it.
     """
-    number, mark = layout.champion_number(exported), _mark(exported)
-    if mark is None or not _is_behind(exported):
+    number, mark = layout.champion_number(exported), _mark(exported, root)
+    if mark is None or not _is_behind(exported, mark):
         return  # logging an export also sets the alias
     try:
         mlflow = mlflow_store.mlflow(root)
@@ -167,15 +177,16 @@ def mirror(app: App[Params], *, profile: str, exported: Path, root: Path) -> Non
         write_json(exported / TRACKED, mark | {"champion": number})
 
 
-def _mark(folder: Path) -> dict[str, Any] | None:
-    path = folder / TRACKED
-    return json.loads(path.read_text()) if path.exists() else None
+def _mark(folder: Path, root: Path) -> dict[str, Any] | None:
+    """The content of `tracked.json`; None if nothing has been logged to the store of now."""
+    mark = read_json(folder / TRACKED)
+    return mark if isinstance(mark, dict) and mlflow_store.holds(mark, root) else None
 
 
-def _is_behind(exported: Path) -> bool:
+def _is_behind(exported: Path, mark: dict[str, Any]) -> bool:
     """True if MLflow's alias is on another version than the champion."""
     number = layout.champion_number(exported)
-    return number is not None and (_mark(exported) or {}).get("champion") != number
+    return number is not None and mark.get("champion") != number
 
 
 def _log_ingest(mlflow: Any, run: StageRun, folder: Path) -> None:
@@ -261,5 +272,8 @@ LOG = {
 
 def _commit(root: Path) -> str:
     command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:  # no git
+        return "unknown"
     return done.stdout.strip() or "unknown"

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from seqapps.app import App
+from seqapps.artifacts.durable import write_json
 from seqapps.artifacts.layout import TABLE_FIGURE, TABLE_JSON, TABLE_MARKDOWN
-from seqapps.artifacts.receipts import write_json
 from seqapps.config import P
 from seqapps.experiments.report import number
 

@@ -27,7 +27,7 @@ from seqapps.artifacts.layout import ProfileFolder
 from seqapps.config import Params, Range, UserError
 from seqapps.experiments import report
 from seqapps.experiments.sweep_run import SweepRun
-from seqapps.kit import plots
+from seqapps.kit import children, plots
 from seqapps.pipeline import stages
 
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
@@ -254,6 +254,7 @@ def _in_processes(searched: Plan, *, trials: int, jobs: int) -> None:
 
 
 def _in_process(package: str, reasons: Any, *, profile: str, trials: int, root: Path) -> None:
+    children.end_with_parent()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         _search(plan(contract.at(package), profile, words=[], root=root), trials)

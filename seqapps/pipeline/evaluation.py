@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from seqapps.app import App, Columns, Evaluation
 from seqapps.artifacts import columns, histories, json_codec, layout, saved_model
-from seqapps.artifacts.receipts import write_json
+from seqapps.artifacts.durable import write_json
 from seqapps.artifacts.saved_model import Endpoint
 from seqapps.config import P, UserError
 from seqapps.kit import metrics, plots

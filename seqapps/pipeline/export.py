@@ -7,6 +7,7 @@ that evaluate stored.
 
 import json
 import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,16 @@ import keras
 import numpy as np
 from tensorflow.core.protobuf import saved_model_pb2
 
-from seqapps.app import App, Columns, Endpoints
+from seqapps.app import App, Columns, Endpoints, Output
 from seqapps.artifacts import champion, columns, json_codec, layout
-from seqapps.artifacts.receipts import write_json
+from seqapps.artifacts.durable import write_json
 from seqapps.artifacts.saved_model import SavedModel
 from seqapps.config import P, UserError
 from seqapps.pipeline import records, training
 
-TOLERANCE = 1e-4
-"""Largest difference allowed between numbers of evaluate's answers and the reloaded SavedModel's;
-both run the same graph, so differences are rounding errors."""
+TOLERANCE = 1e-5
+"""Largest `difference` allowed between evaluate's answers and the reloaded SavedModel's; both run
+the same graph, so differences are rounding errors."""
 
 EXAMPLE_ROWS = 2
 FOREIGN_OPS = ("PyFunc", "PyFuncStateless", "EagerPyFunc")
@@ -91,22 +92,54 @@ def check_core_ops(folder: Path) -> None:
         raise ValueError(f"{folder}: the graph holds ops that plain TensorFlow lacks: {foreign}")
 
 
-def difference(one: dict[str, Any], other: dict[str, Any]) -> float:
-    """The largest difference of two answers (plain Python); infinity if a text or shape differs.
+def difference(
+    one: dict[str, Any], other: dict[str, Any], *, units: Mapping[str, float] | None = None
+) -> float:
+    """The largest relative difference of two answers (plain Python).
 
-    An answer of varying length is padded with zeros or empty texts to the longest of its batch;
-    this padding makes no difference.
+    |a - b| over |b| and the output's unit, so that a price in the thousands and a volatility of a
+    hundredth are held to the same number of digits. Infinity if a text or shape differs, or if one
+    of two numbers is not finite. An answer of varying length is padded with zeros or empty texts to
+    the longest of its batch; this padding makes no difference.
+
+    Args:
+        one: output -> values.
+        other: the same outputs.
+        units: output -> its unit, see `units_of`; 1 where there is none.
     """
     largest = 0.0
     for name, value in one.items():
         a, b = _evened(np.asarray(value), np.asarray(other[name]))
         if a.shape != b.shape:
             return float("inf")
-        if a.dtype.kind in "US":
+        if _is_text(a):
             largest = max(largest, 0.0 if (a == b).all() else float("inf"))
         elif a.size:
-            largest = max(largest, float(np.max(np.abs(a.astype(float) - b.astype(float)))))
+            a, b = a.astype(float), b.astype(float)  # null of JSON becomes NaN
+            if not (np.isfinite(a) == np.isfinite(b)).all():
+                return float("inf")
+            unit = (units or {}).get(name, 1.0)
+            largest = max(largest, float(np.nanmax(np.abs(a - b) / (np.abs(b) + unit), initial=0)))
     return largest
+
+
+def units_of(answers: Iterable[dict[str, Any]]) -> dict[str, float]:
+    """The unit of each output of numbers: its root mean square over all answers; 1 if that is 0."""
+    sums: dict[str, tuple[float, int]] = {}
+    for answer in answers:
+        for name, value in answer.items():
+            values = np.asarray(value)
+            if values.size and not _is_text(values):
+                values = values.astype(float)
+                before, count = sums.get(name, (0.0, 0))
+                known = values[np.isfinite(values)]
+                sums[name] = before + float(np.sum(known**2)), count + known.size
+    return {name: (total / count) ** 0.5 or 1.0 for name, (total, count) in sums.items() if count}
+
+
+def _is_text(values: np.ndarray) -> bool:
+    # Bytes that are not UTF-8 are dicts in JSON, and numbers that are not finite None.
+    return values.dtype.kind in "US" or any(isinstance(value, dict) for value in values.flat)
 
 
 def _evened(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -160,11 +193,15 @@ def _check_parity(
     largest = 0.0
     for name in app.evaluated:
         response = loaded.endpoint(name).in_batches(truth, params.evaluate.batch_size)
+        units = units_of(stored[key][name] for key in truth["key"])
         for row, key in enumerate(truth["key"]):
             answer = {n: json_codec.to_json(values[row]) for n, values in response.items()}
-            largest = max(largest, difference(stored[key][name], answer))
+            largest = max(largest, difference(answer, stored[key][name], units=units))
     if not largest <= TOLERANCE:
-        raise UserError(f"{app.name}: the SavedModel differs from evaluate's answers by {largest}")
+        raise UserError(
+            f"{app.name}: the SavedModel differs from evaluate's answers by {largest:.2g} of their "
+            f"size; rounding is at most {TOLERANCE:g}"
+        )
     return {"parity_rows": len(truth["key"]), "parity_max_difference": largest}
 
 
@@ -177,13 +214,24 @@ def _write_examples(app: App[P], loaded: SavedModel, truth: Columns, out: Path) 
     instances = [
         {name: values[row] for name, values in request.items()} for row in range(len(rows["key"]))
     ]
+    response = endpoint.in_batches(rows, EXAMPLE_ROWS)
     examples = {
         layout.EXAMPLE_REQUEST: {"signature_name": endpoint.name, "instances": instances},
-        layout.EXAMPLE_RESPONSE: {
-            "predictions": json_codec.rows_of(endpoint.in_batches(rows, EXAMPLE_ROWS))
-        },
-        layout.SIGNATURES: loaded.signatures(),
+        layout.EXAMPLE_RESPONSE: {"predictions": json_codec.rows_of(response)},
+        layout.SIGNATURES: _described(app, loaded.signatures(), response),
     }
     for name, content in examples.items():
         write_json(out / name, content)
     return [out / name for name in examples]
+
+
+def _described(app: App[P], signatures: dict[str, Any], response: Columns) -> dict[str, Any]:
+    """The signatures, with `unit` and `names` of the outputs that `App.outputs` describes."""
+    for sides in signatures.values():
+        for name, described in sides["outputs"].items():
+            output = app.outputs.get(name, Output())
+            if output.unit:
+                described["unit"] = output.unit
+            if output.names:
+                described["names"] = json_codec.to_json(response[output.names][0])
+    return signatures

@@ -22,6 +22,7 @@ from seqapps import app as contract
 from seqapps.app import App, Columns, Feature, Item, Record, Skip, Tensors
 from seqapps.artifacts import columns, layout
 from seqapps.config import P, Params
+from seqapps.kit import children
 
 ITEMS_PER_SHARD = 4096
 SHUFFLE_BUFFER = 16384
@@ -306,7 +307,9 @@ def _spread(jobs: Iterator[Job], workers: int) -> Iterator[Written]:
     # forkserver: TensorFlow is imported once, and never forked after it has started threads.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["seqapps.pipeline.records"])
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=children.end_with_parent
+    ) as pool:
         running: deque[Future[Written]] = deque()
         for job in jobs:
             running.append(pool.submit(_write_shard, job))

@@ -4,6 +4,7 @@ A stage reads the folders of the stages before it and writes one folder. Its rec
 must run (see `receipts`). The caller passes a tracker, which is notified of the run.
 """
 
+import contextlib
 import os
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from typing import Any, Generic, Protocol
 
 from seqapps import config
 from seqapps.app import App, Item, Skip
-from seqapps.artifacts import layout, receipts
+from seqapps.artifacts import durable, layout, receipts
 from seqapps.artifacts.layout import ProfileFolder
 from seqapps.config import STAGES, P, UserError
 from seqapps.kit import progress
@@ -97,7 +98,7 @@ def run(
     _require_earlier(app, stage, folders)
     with receipts.locked(folder):
         parts = receipts.wanted(app, stage, params, profile=profile, root=root)
-        _mend(folder, parts)
+        receipts.mend(folder, parts)
         why = "FORCE=1" if force else receipts.stale(folder, parts)
         if why is None:
             print(f"{app.name} {stage}: fresh", flush=True)
@@ -108,16 +109,16 @@ def run(
     return True
 
 
-def fresh(app: App[P], profile: str, overrides: Iterable[str] = (), *, root: Path) -> Folders:
+def fresh(app: App[P], profile: str, *, root: Path) -> Folders:
     """Stage -> folder of the fresh stages, up to the first stale one.
 
     Raises:
         UserError: bad parameters.
     """
-    params = config.load(app, profile, overrides, root=root)
+    params = config.load(app, profile, root=root)
     folders: Folders = {}
     for stage in STAGES:
-        folder = ProfileFolder(root, app.name, profile).stage(stage)
+        folder = ProfileFolder(root, app.name, config.home(profile, stage)).stage(stage)
         parts = receipts.wanted(app, stage, params, profile=profile, root=root)
         if receipts.stale(folder, parts) is not None:
             break
@@ -125,14 +126,12 @@ def fresh(app: App[P], profile: str, overrides: Iterable[str] = (), *, root: Pat
     return folders
 
 
-def status(
-    app: App[P], profile: str, overrides: Iterable[str] = (), *, root: Path
-) -> Iterator[str]:
+def status(app: App[P], profile: str, *, root: Path) -> Iterator[str]:
     """One line per stage: fresh, or why it is stale."""
-    params = config.load(app, profile, overrides, root=root)
+    params = config.load(app, profile, root=root)
     upstream = None
     for stage in STAGES:
-        folder = ProfileFolder(root, app.name, profile).stage(stage)
+        folder = ProfileFolder(root, app.name, config.home(profile, stage)).stage(stage)
         parts = receipts.wanted(app, stage, params, profile=profile, root=root)
         why = receipts.stale(folder, parts)
         if why is None and upstream:
@@ -171,7 +170,7 @@ def preprocess(app: App[P], params: P, folders: Folders, out: Path, _: Tracker) 
         counts = records.write(app, params, shown, fold_folders, workers=workers, on_skip=on_skip)
     for fold, fold_folder in fold_folders.items():
         per_split = {split: n for (f, split), n in counts.items() if f == fold}
-        receipts.write_json(fold_folder / layout.COUNTS, per_split)
+        durable.write_json(fold_folder / layout.COUNTS, per_split)
     _say_skips(app, skipped)
     return {f"{fold}.{split}": n for (fold, split), n in sorted(counts.items())} | {
         f"skipped: {reason}": n for reason, n in sorted(skipped.items())
@@ -206,10 +205,6 @@ BODIES: dict[str, Body] = dict(
 )
 
 
-SECONDS = ".seconds"
-"""File of a partial folder: the time an interrupted stage has taken so far."""
-
-
 class _TrainItems(Generic[P]):
     """The train items of one fold; can be iterated any number of times."""
 
@@ -234,17 +229,16 @@ def _work(
 ) -> None:
     tracker.start()
     out = receipts.begin(folders[stage], parts, resume=stage == "train")
-    spent = out / SECONDS
-    started = time.monotonic() - (float(spent.read_text()) if spent.exists() else 0)
+    started = time.monotonic() - receipts.spent(folders[stage])
     try:
         counts = BODIES[stage](app, config.upto(params, stage), folders, out, tracker)
     except BaseException:
-        spent.write_text(str(time.monotonic() - started))
+        with contextlib.suppress(OSError):  # the disk may be full
+            (out / receipts.SECONDS).write_text(str(time.monotonic() - started))
         tracker.fail()
         raise
-    spent.unlink(missing_ok=True)
     effective = {t: v.model_dump(mode="json") for t, v in vars(config.upto(params, stage)).items()}
-    receipts.write_json(out / layout.PARAMS, effective)
+    durable.write_json(out / layout.PARAMS, effective)
     seconds = time.monotonic() - started
     receipts.finish(folders[stage], parts, counts=counts, seconds=seconds)
     print(f"{app.name} {stage}: done in {seconds:.1f} s", flush=True)
@@ -265,13 +259,8 @@ def _require_earlier(app: App[P], stage: str, folders: Folders) -> None:
     for earlier in STAGES[: STAGES.index(stage)]:
         if receipts.read(folders[earlier]) is None:
             raise UserError(f"{app.name} {stage} needs {earlier}: run make {app.name}-{stage}")
-
-
-def _mend(folder: Path, parts: dict[str, Any]) -> None:
-    # A kill between writing the receipt and renaming leaves a complete partial folder.
-    receipt = receipts.read(layout.partial(folder))
-    if receipt and receipt["key"] == receipts.key(parts):
-        receipts.place(folder)
+        if why := receipts.damage(folders[earlier]):
+            raise UserError(f"{folders[earlier]}: {why}: run make {app.name}-{stage}")
 
 
 def _survey(

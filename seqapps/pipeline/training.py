@@ -12,6 +12,7 @@ import os
 import sys
 import time
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -24,13 +25,15 @@ import tensorflow as tf
 
 from seqapps import app as contract
 from seqapps.app import App
-from seqapps.artifacts import histories, layout
+from seqapps.artifacts import durable, histories, layout
 from seqapps.artifacts.layout import CHECKPOINT, COUNTS, HISTORY, WEIGHTS
 from seqapps.config import P, Params, Train, UserError
-from seqapps.kit import layers
+from seqapps.kit import children, layers
 from seqapps.pipeline import records
 
 MIXED_PRECISION = "mixed_float16"
+BEST = f".best.{WEIGHTS}"
+"""The weights of the best epoch so far, until training ends."""
 
 OnEpoch = Callable[[str, int, dict[str, float]], None]
 
@@ -57,7 +60,7 @@ def fit_folds(
         }
     context = multiprocessing.get_context("spawn")
     workers = min(len(folds), os.cpu_count() or 1)
-    with ProcessPoolExecutor(workers, mp_context=context, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin_worker) as pool:
         running = {
             fold: pool.submit(
                 _fit_in_process, app.package, params, folder, out=out / fold, fold=fold
@@ -83,8 +86,9 @@ def fit(
             the loss is not finite.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if (out / COUNTS).exists():  # another fold was interrupted, this one was done
-        return json.loads((out / COUNTS).read_text())
+    if counts := durable.read_json(out / COUNTS):  # another fold was interrupted, this one was done
+        (out / CHECKPOINT).unlink(missing_ok=True)
+        return counts
     one_op = layers.keras_reason(jit_compile=params.train.jit_compile) is None
     with _precision(), layers.as_one_op(one_op):
         return _fit(app, params, records_folder, out=out, fold=fold, on_epoch=on_epoch)
@@ -129,8 +133,8 @@ def _fit(
         if on_epoch:
             on_epoch(fold, state["epoch"], metrics | {"seconds": seconds})
     histories.write(state["history"], out / HISTORY)
-    if (out / f".best.{WEIGHTS}").exists():  # else a kill came after this line
-        os.replace(out / f".best.{WEIGHTS}", out / WEIGHTS)
+    if (out / BEST).exists():  # else a kill came after this line
+        durable.rename(out / BEST, out / WEIGHTS)
     counts = {
         "train_examples": data.count,
         "epochs": state["epoch"],
@@ -139,8 +143,8 @@ def _fit(
         "weights": int(sum(np.prod(w.shape) for w in model.trainable_variables)),
         "longer_than_last_bucket": data.too_long,
     }
-    _write_counts(counts, out)
-    (out / CHECKPOINT).unlink()
+    durable.write_json(out / COUNTS, counts)
+    (out / CHECKPOINT).unlink(missing_ok=True)
     return counts
 
 
@@ -273,16 +277,17 @@ def _take(
         state["waited"] += 1
 
 
+class InMemory(io.BytesIO):
+    """A file in memory with a name as Keras wants it; HDF5 cannot end cleanly on a full disk."""
+
+    def __str__(self) -> str:
+        return WEIGHTS
+
+
 def _save_best(model: keras.Model, out: Path) -> None:
-    temporary = out / f".new.{WEIGHTS}"
-    model.save_weights(temporary)
-    os.replace(temporary, out / f".best.{WEIGHTS}")
-
-
-def _write_counts(counts: dict[str, Any], out: Path) -> None:
-    temporary = out / f".new.{COUNTS}"
-    temporary.write_text(json.dumps(counts))
-    os.replace(temporary, out / COUNTS)
+    file = InMemory()
+    model.save_weights(file)
+    durable.write_bytes(out / BEST, file.getvalue())
 
 
 def _variables(model: keras.Model) -> Iterator[tuple[str, Any]]:
@@ -296,19 +301,22 @@ def _checkpoint(model: keras.Model, state: dict[str, Any], out: Path) -> None:
     text = np.frombuffer(json.dumps(state).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, state=text, **arrays)
-    temporary = out / f".new.{CHECKPOINT}"
-    temporary.write_bytes(buffer.getvalue())
-    os.replace(temporary, out / CHECKPOINT)
+    durable.write_bytes(out / CHECKPOINT, buffer.getvalue())
 
 
 def _restore(model: keras.Model, out: Path) -> dict[str, Any] | None:
     if not (out / CHECKPOINT).exists():
         return None
+    try:
+        with np.load(out / CHECKPOINT) as saved:
+            values = dict(saved)
+    except (ValueError, EOFError, zipfile.BadZipFile):
+        _say(f"{out / CHECKPOINT} is damaged; training begins anew")
+        return None
     model.optimizer.build(model.trainable_variables)
-    with np.load(out / CHECKPOINT) as saved:
-        for name, variable in _variables(model):
-            variable.assign(saved[name])
-        return json.loads(saved["state"].tobytes())
+    for name, variable in _variables(model):
+        variable.assign(values[name])
+    return json.loads(values["state"].tobytes())
 
 
 def _report(
@@ -334,7 +342,8 @@ def _say(line: str) -> None:
     print(line, flush=True)
 
 
-def _one_thread() -> None:
+def _begin_worker() -> None:
+    children.end_with_parent()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 

@@ -16,7 +16,7 @@ import numpy as np
 from seqapps.app import Columns
 from seqapps.artifacts import json_codec, saved_model
 from seqapps.artifacts.columns import column, dense
-from seqapps.artifacts.json_codec import Tensor
+from seqapps.artifacts.json_codec import BadRequest, Tensor
 from seqapps.config import UserError
 from seqapps.serving import predict
 
@@ -44,7 +44,8 @@ class Client:
     def model(self, name: str) -> predict.Answer:
         """A function from request to answer columns (N, ...), by the endpoint with those inputs.
 
-        The function raises UserError if the server refuses the request or does not answer.
+        The function raises BadRequest if the server refuses the rows, and UserError if it does not
+        answer.
         """
 
         def answer(request: Columns) -> Columns:
@@ -67,6 +68,8 @@ class Client:
             kind = type(error).__name__
             gone = f"the server on port {self.port} does not answer ({kind})"
             raise UserError(f"{gone}; start it again with make serve") from None
+        if status == 400:
+            raise BadRequest(answer.get("error", "the server refuses the request"))
         if status != 200:
             raise UserError(answer.get("error", f"the server answers {status} to {path}"))
         return answer

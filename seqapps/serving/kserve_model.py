@@ -7,6 +7,7 @@ import asyncio
 import base64
 import binascii
 import contextvars
+import json
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -19,9 +20,10 @@ from kserve.errors import InvalidInput, ModelNotFound
 from kserve.protocol.infer_type import InferInput, InferOutput, InferRequest, InferResponse
 from kserve.utils.numpy_codec import from_np_dtype
 
+from seqapps.app import Record
 from seqapps.artifacts import json_codec
 from seqapps.artifacts.json_codec import BadRequest, Tensor
-from seqapps.artifacts.saved_model import Endpoint, SavedModel
+from seqapps.artifacts.saved_model import Endpoint, SavedModel, in_parts
 from seqapps.serving.version_watcher import NoSuchVersion, Versions
 
 MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
@@ -110,16 +112,28 @@ class KServeModel(kserve.Model):
         if ("instances" in body) == ("inputs" in body):
             raise BadRequest("wanted either 'instances' (rows) or 'inputs' (columns)")
         endpoint = _endpoint(self.version(), body.get("signature_name"))
+        partly = _on_error(body.get("on_error"))
         if "instances" in body:
             columns = json_codec.columns_of(body["instances"], endpoint.inputs)
+            if partly:
+                answers, reasons = self._in_parts(endpoint, columns)
+                rows = [None if row is None else _in_row_form(row) for row in answers]
+                return {"predictions": rows, "errors": reasons}
             return {"predictions": json_codec.rows_of(self._answer(endpoint, columns))}
         columns = body["inputs"]
         if not isinstance(columns, dict):
             if len(endpoint.inputs) != 1:
                 raise BadRequest(f"'inputs' is not an object with {', '.join(endpoint.inputs)}")
             columns = dict.fromkeys(endpoint.inputs, columns)
+        if partly:
+            answers, reasons = self._in_parts(endpoint, columns)
+            outputs = {
+                name: [None if row is None else json_codec.to_json(row[name]) for row in answers]
+                for name in endpoint.outputs
+            }
+            return {"outputs": _bare(outputs), "errors": reasons}
         outputs = {n: json_codec.to_json(v) for n, v in self._answer(endpoint, columns).items()}
-        return {"outputs": outputs if len(outputs) != 1 else next(iter(outputs.values()))}
+        return {"outputs": _bare(outputs)}
 
     def _v2(self, request: InferRequest) -> InferResponse:
         version = self.version(request.model_version)
@@ -129,7 +143,13 @@ class KServeModel(kserve.Model):
             if name not in endpoint.outputs:
                 raise BadRequest(f"no output '{name}'; there is: {', '.join(endpoint.outputs)}")
         columns = {entry.name: _values(entry) for entry in request.inputs}
-        answer = self._answer(endpoint, columns)
+        parameters = {}
+        if _on_error(_parameter(request.parameters, "on_error")):
+            answers, reasons = self._in_parts(endpoint, columns)
+            answer = _filled(answers)
+            parameters = {"errors": json.dumps(reasons)}
+        else:
+            answer = self._answer(endpoint, columns)
         outputs = [_output(name, answer[name], raw=request.from_grpc) for name in wanted]
         return InferResponse(
             response_id=request.id or "",
@@ -138,14 +158,81 @@ class KServeModel(kserve.Model):
             infer_outputs=outputs,
             use_binary_outputs=request.use_binary_outputs,
             requested_outputs=request.request_outputs,
+            parameters=parameters or None,
         )
 
-    def _answer(self, endpoint: Endpoint, columns: dict[str, Any]) -> dict[str, np.ndarray]:
+    def _in_parts(
+        self, endpoint: Endpoint, columns: dict[str, Any]
+    ) -> tuple[list[Record | None], dict[int, str]]:
+        """The answer to each row, None where it is refused, and the reasons by row.
+
+        Raises:
+            BadRequest: the columns have no rows, or all rows are refused.
+        """
+        json_codec.same_names("input", columns, wanted=endpoint.inputs)
+        counts = {_count(rows) for rows in columns.values()}
+        if len(counts) != 1 or not max(counts):
+            raise BadRequest(f"the inputs hold {sorted(counts)} rows; wanted the same, at least 1")
+        self._within_limits(columns)
+        answers, reasons = in_parts(endpoint, columns, max(counts))
+        if len(reasons) == len(answers):
+            raise BadRequest(f"every row is refused; row 0: {reasons[0]}")
+        return answers, reasons
+
+    def _within_limits(self, columns: dict[str, Any]) -> None:
         for name, rows in columns.items():
-            count = len(rows) if isinstance(rows, list) or getattr(rows, "ndim", 0) else 0
-            if count > self.limits.rows:
-                raise BadRequest(f"'{name}' has {count} rows; the limit is {self.limits.rows}")
+            if _count(rows) > self.limits.rows:
+                raise BadRequest(
+                    f"'{name}' has {_count(rows)} rows; the limit is {self.limits.rows}"
+                )
+
+    def _answer(self, endpoint: Endpoint, columns: dict[str, Any]) -> dict[str, np.ndarray]:
+        self._within_limits(columns)
         return endpoint(columns)
+
+
+def _count(rows: Any) -> int:
+    return len(rows) if isinstance(rows, list) or getattr(rows, "ndim", 0) else 0
+
+
+def _on_error(value: Any) -> bool:
+    if value not in (None, "fail", "null"):
+        raise BadRequest('\'on_error\' is neither "fail" nor "null"')
+    return value == "null"
+
+
+def _bare(outputs: dict[str, Any]) -> Any:
+    return outputs if len(outputs) != 1 else next(iter(outputs.values()))
+
+
+def _in_row_form(row: Record) -> Any:
+    return _bare({name: json_codec.to_json(value) for name, value in row.items()})
+
+
+def _filled(answers: list[Record | None]) -> dict[str, np.ndarray]:
+    """Columns (N, ...) of answers; a missing one is NaN, 0 or an empty text."""
+    known = next(row for row in answers if row is not None)
+    missing = {}
+    for name, value in known.items():
+        dtype = np.asarray(value).dtype
+        empty = b"" if dtype.kind in "OSU" else np.nan if dtype.kind == "f" else 0
+        missing[name] = np.full(np.shape(value), empty, object if dtype.kind in "OSU" else dtype)
+    rows = [{n: np.asarray(v) for n, v in (row or missing).items()} for row in answers]
+    return {name: _dense([row[name] for row in rows]) for name in known}
+
+
+def _dense(values: list[np.ndarray]) -> np.ndarray:
+    """Arrays as one (N, ...), padded at the ends with zeros or empty texts to the longest."""
+    longest = np.max([value.shape for value in values], axis=0) if values[0].ndim else ()
+    text = values[0].dtype.kind in "OSU"
+    batch = np.full(
+        (len(values), *map(int, longest)),
+        b"" if text else 0,
+        object if text else values[0].dtype,
+    )
+    for row, value in enumerate(values):
+        batch[(row, *(slice(0, size) for size in value.shape))] = value
+    return batch
 
 
 def _as_invalid(answer: Callable[[Any], Any], payload: Any) -> Any:

@@ -1,5 +1,6 @@
 import json
 import multiprocessing
+import os
 import time
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from seqapps import app as contract
 from seqapps import config
-from seqapps.artifacts import receipts
+from seqapps.artifacts import layout, receipts
 from tests.toy import APP
 
 
@@ -43,6 +44,58 @@ def test_a_missing_or_cut_output_makes_it_stale(project, finished):
     assert receipts.stale(finished, parts(project)) == "runs.json has 3 bytes, was written with 2"
     (finished / "runs.json").unlink()
     assert receipts.stale(finished, parts(project)) == "runs.json is missing"
+
+
+def test_a_flipped_byte_makes_it_stale(project, finished):
+    (finished / "runs.json").write_text("{}")
+    why = receipts.stale(finished, parts(project))
+    assert why == "runs.json has changed since it was written (its sha256 differs)"
+
+
+def test_a_copied_folder_is_fresh_and_hashed_once(project, finished, monkeypatch):
+    os.utime(finished / "runs.json", ns=(1, 1))
+    assert receipts.stale(finished, parts(project)) is None
+    monkeypatch.setattr(receipts.fingerprints, "digest", None)
+    assert receipts.damage(finished) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"\xff", b'{"key": "1"}'])
+def test_a_damaged_receipt_counts_as_absent_and_is_named(project, finished, content):
+    (finished / "done.json").write_bytes(content)
+    assert receipts.read(finished) is None
+    assert receipts.stale(finished, parts(project)) == "its receipt is damaged"
+
+
+def test_a_kill_between_the_renames_is_mended_or_taken_back(project, finished):
+    work = receipts.begin(finished, parts(project), resume=False)
+    (work / "runs.json").write_text("[7]")
+    other = parts(project, "ingest.sequences=61")
+    finished.rename(layout.replaced(finished))
+    receipts.mend(finished, parts(project))
+    assert (finished / "runs.json").read_text() == "[]", "the new one was not whole"
+    receipts.finish(finished, other, counts={}, seconds=1.0)
+    finished.rename(layout.partial(finished))
+    receipts.mend(finished, other)
+    assert (finished / "runs.json").read_text() == "[7]"
+
+
+@pytest.mark.parametrize("content", [None, "", "half", "12.5"])
+def test_the_time_an_interrupted_stage_took_may_be_damaged(project, content):
+    folder = project / "data/toy/smoke/train"
+    work = receipts.begin(folder, parts(project), resume=True)
+    if content is not None:
+        (work / ".seconds").write_text(content)
+    assert receipts.spent(folder) == (12.5 if content == "12.5" else 0.0)
+
+
+def test_what_a_kill_left_of_an_unfinished_file_is_no_output(project):
+    folder = project / "data/toy/smoke/ingest"
+    work = receipts.begin(folder, parts(project), resume=True)
+    (work / "runs.json").write_text("[]")
+    (work / ".runs.json.tmp").write_text("[")
+    receipt = receipts.finish(folder, parts(project), counts={}, seconds=1.0)
+    assert list(receipt["outputs"]) == ["runs.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["done.json", "runs.json"]
 
 
 def test_a_changed_version_and_changed_code_are_named(project, finished):

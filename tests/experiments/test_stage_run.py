@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 
 import pytest
 
+from seqapps.artifacts import layout
 from seqapps.config import STAGES
 from seqapps.experiments import mlflow_store, stage_run
 from seqapps.pipeline import stages
@@ -125,3 +127,23 @@ def test_a_run_that_could_not_be_logged_whole_is_not_left_running(
     run_stage(project_store, "ingest")
     assert "not logged to MLflow (ValueError: name refused)" in capsys.readouterr().out
     assert {run.info.status for run in runs(project_store)[0].values()} == {"FAILED"}
+
+
+def test_a_lost_database_is_filled_anew_from_the_files(project_store, ready_database, monkeypatch):
+    run_stage(project_store, "ingest")
+    monkeypatch.setenv(stage_run.PIPELINE, "second-call")
+    shutil.copy(ready_database, layout.database(project_store))
+    assert not stage_run.is_logged(
+        "ingest", project_store / "data/toy/smoke/ingest", root=project_store
+    )
+    run_stage(project_store, "ingest")
+    assert "ingest" in runs(project_store)[0]
+    assert stage_run.is_logged(
+        "ingest", project_store / "data/toy/smoke/ingest", root=project_store
+    )
+
+
+def test_without_git_a_run_is_logged_all_the_same(project_store, monkeypatch):
+    monkeypatch.setenv("PATH", str(project_store))
+    run_stage(project_store, "ingest")
+    assert runs(project_store)[0]["ingest"].data.tags["mlflow.source.git.commit"] == "unknown"

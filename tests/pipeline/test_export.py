@@ -67,7 +67,7 @@ def test_a_model_that_answers_otherwise_than_evaluate_was_answered_is_refused(ra
     lines = [json.loads(line) for line in responses.read_text().splitlines()]
     lines[3]["serving_default"]["mean"] += 0.01
     responses.write_text("\n".join(map(json.dumps, lines)))
-    with pytest.raises(UserError, match="differs from evaluate's answers by 0.01"):
+    with pytest.raises(UserError, match="differs from evaluate's answers by 0.026 of their"):
         params = config.load(APP, "smoke", root=ran)
         folders = {stage: ran / "data/toy/smoke" / stage for stage in STAGES}
         export.run(APP, params, folders, ran / "out", previous=ran / "none")
@@ -88,10 +88,13 @@ def test_a_python_function_in_the_graph_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("one", "other", "expected"),
     [
-        ({"p": [0.1, 0.2]}, {"p": [0.1, 0.25]}, 0.05),
+        ({"p": [0.1, 0.2]}, {"p": [0.1, 0.25]}, 0.05 / 1.25),
+        ({"p": [None, 0.2]}, {"p": [None, 0.2]}, 0.0),
+        ({"p": [None, 0.2]}, {"p": [0.0, 0.2]}, float("inf")),
+        ({"name": {"b64": "/w=="}}, {"name": {"b64": "/w=="}}, 0.0),
         ({"text": "a b"}, {"text": "a b"}, 0.0),
         ({"text": "a b"}, {"text": "a c"}, float("inf")),
-        ({"p": [0.1]}, {"p": [0.1, 0.2]}, 0.2),
+        ({"p": [0.1]}, {"p": [0.1, 0.2]}, 0.2 / 1.2),
         ({"p": [0.1]}, {"p": [[0.1]]}, float("inf")),
     ],
 )
@@ -105,4 +108,14 @@ def test_padding_of_a_batch_makes_no_difference():
     assert export.difference(one, padded) == export.difference(padded, one) == 0
     assert export.difference({"words": []}, {"words": ["", ""]}) == 0
     assert export.difference(one, {"words": ["hello", "there"], "start_s": [0.5, 0.0]}) == np.inf
-    assert export.difference(one, {"words": ["hello"], "start_s": [0.5, 0.25]}) == 0.25
+    assert export.difference(one, {"words": ["hello"], "start_s": [0.5, 0.25]}) == 0.2
+
+
+def test_prices_and_volatilities_are_held_to_the_same_number_of_digits():
+    stored = [{"close": [2852.0], "volatility": [0.011]}, {"close": [2900.0], "volatility": [0.9]}]
+    units = export.units_of(stored)
+    assert units["close"] == pytest.approx(2876.1, abs=0.1)
+    rounded = {"close": [2852.000243], "volatility": [0.011]}
+    assert export.difference(rounded, stored[0], units=units) < 1e-7 < export.TOLERANCE
+    wrong = {"close": [2852.0], "volatility": [0.0112]}
+    assert export.difference(wrong, stored[0], units=units) > export.TOLERANCE

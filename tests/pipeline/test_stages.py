@@ -45,7 +45,7 @@ def test_a_second_run_finds_everything_fresh(whole, monkeypatch, capsys):
         ("preprocess", "seqapps.pipeline.records.serialize:20"),
         ("train", "seqapps.pipeline.training._checkpoint:3"),
         ("train", "seqapps.artifacts.histories.write:1"),
-        ("train", "seqapps.pipeline.training._write_counts:1"),
+        ("train", "seqapps.artifacts.durable.write_json:1"),
         ("evaluate", "seqapps.kit.plots.save:1"),
         ("export", "seqapps.pipeline.export.check_core_ops:1"),
     ],
@@ -98,9 +98,9 @@ def metrics(project):
 
 def test_a_kill_between_two_renames_leaves_the_finished_work(project, toy_process):
     assert toy_process(project, "ingest").returncode == 0
-    # The first rename moves the old folder away, the second would put the new one in place.
+    # Three files are renamed, then the old folder is moved away; the fifth puts the new one there.
     words = ("ingest", "--force")
-    assert toy_process(project, *words, kill="os.rename:2").returncode == -9
+    assert toy_process(project, *words, kill="seqapps.artifacts.durable.rename:5").returncode == -9
     assert not (project / "data/toy/smoke/ingest").exists()
     again = toy_process(project, "ingest")
     assert again.stdout.splitlines()[0] == "toy ingest: fresh"
@@ -145,12 +145,32 @@ def test_a_stage_without_its_predecessor_says_what_to_run(project):
         run("train", root=project)
 
 
-def test_status_says_what_is_stale_and_why(whole, monkeypatch):
-    monkeypatch.chdir(whole)
-    lines = list(stages.status(APP, "smoke", ["train.units=9"], root=whole))
+def test_status_says_what_is_stale_and_why(ran):
+    profile = ran / "pipelines/toy/smoke.toml"
+    profile.write_text(profile.read_text().replace("units = 8", "units = 9"))
+    lines = list(stages.status(APP, "smoke", root=ran))
     assert "preprocess  fresh" in lines[1]
     assert "train       stale: train.units 8 -> 9" in lines[2]
     assert "export      stale: train is stale" in lines[4]
+
+
+def test_a_variant_shares_what_its_words_do_not_reach(whole):
+    lines = list(stages.status(APP, "smoke@train.units=9", root=whole))
+    assert "ingest      fresh" in lines[0] and "preprocess  fresh" in lines[1]
+    assert all("stale: not made yet" in line for line in lines[2:3])
+    assert list(stages.fresh(APP, "smoke@train.units=9", root=whole)) == ["ingest", "preprocess"]
+
+
+def test_a_damaged_output_of_an_earlier_stage_is_named(ran):
+    shard = next((ran / "data/toy/smoke/preprocess/a").glob("train-*.gz"))
+    content = bytearray(shard.read_bytes())
+    content[40] ^= 1
+    shard.write_bytes(content)
+    name = f"a/{shard.name} has changed since it was written"
+    with pytest.raises(UserError, match=f"preprocess: {name}.*: run make toy-train"):
+        run("train", force=True, root=ran)
+    assert name in list(stages.status(APP, "smoke", root=ran))[1]
+    run("preprocess", "train", root=ran)
 
 
 def test_forced_work_is_done_again(project, capsys):

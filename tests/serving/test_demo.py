@@ -24,7 +24,8 @@ def desk(ran, tmp_path):
 
 
 def test_pasted_text_is_answered_as_a_file_and_what_is_left_out_is_said(desk):
-    [path], note = desk.ask("1 2\n\n4 5 6\n", None)
+    [path, skipped], note = desk.ask("1 2\n\n4 5 6\n", None)
+    assert skipped.read_text() == "what\treason\nruns.txt:2\tempty line\n"
     assert path.read_text().splitlines() == [
         "file,line,mean", "runs.txt,1,3.0", "runs.txt,3,15.0",
     ]  # fmt: skip
@@ -63,8 +64,11 @@ def test_a_mistake_is_a_sentence_that_names_no_folder(desk):
 
 
 def test_a_defect_is_a_sentence_and_a_log(desk):
-    found, note = desk.ask("one two", None)
-    assert not found and note.startswith("a defect of seqapps (ValueError")
+    def answer(columns):
+        raise ZeroDivisionError
+
+    found, note = dataclasses.replace(desk, answer=answer).ask("1 2", None)
+    assert not found and note.startswith("a defect of seqapps (ZeroDivisionError")
     assert "Traceback" in (desk.root / "data/error.log").read_text()
 
 

@@ -34,6 +34,36 @@ NO_WAVE = base64.b64encode(b"RIFF\x24\0\0\0WAVE" + b"\xff\xfe\xf1\xf2" * 9).deco
 """TensorFlow's sentence about it quotes bytes that are no text."""
 
 
+def test_with_on_error_null_a_bad_row_is_named_and_the_others_are_answered(server):
+    wave = base64.b64encode(tf.audio.encode_wav([[0.0]], 8000).numpy()).decode()
+    rows = [{"b64": wave}, {"b64": NO_WAVE}, {"b64": wave}]
+    body = {"signature_name": "heard", "instances": rows}
+    assert server.predict("times", body)[0] == 400
+    status, answer = server.predict("times", body | {"on_error": "null"})
+    assert (status, answer["predictions"]) == (200, [8000, None, 8000])
+    assert list(answer["errors"]) == ["1"] and "refuses" in answer["errors"]["1"]
+    columns = {"signature_name": "heard", "inputs": rows, "on_error": "null"}
+    assert server.predict("times", columns)[1]["outputs"] == [8000, None, 8000]
+    mixed = {"instances": [1, "x", None, 4], "on_error": "null"}
+    assert server.predict("times", mixed)[1]["predictions"] == [3, None, None, 12]
+    v2 = {
+        "inputs": [{"name": "audio", "shape": [2], "datatype": "BYTES", "data": ["no", "wave"]}],
+        "parameters": {"signature_name": "heard", "on_error": "null"},
+    }
+    status, answer = server.ask("POST", "/v2/models/times/infer", v2)
+    assert status == 400 and "every row is refused; row 0: " in answer["error"]
+    value = {"name": "value", "shape": [3], "datatype": "FP32", "data": [1, "NaN", 3]}
+    v2 = {"inputs": [value], "parameters": {"on_error": "null"}}
+    status, answer = server.ask("POST", "/v2/models/times/infer", v2)
+    assert (status, answer["outputs"][0]["data"]) == (200, [3.0, None, 9.0])
+    reasons = json.loads(answer["parameters"]["errors"])
+    assert reasons == {"1": "'value' holds a value that is not a finite number"}
+    wrong = {"instances": [1], "on_error": "skip"}
+    assert server.predict("times", wrong)[1] == {
+        "error": '\'on_error\' is neither "fail" nor "null"'
+    }
+
+
 def test_the_metadata_name_inputs_outputs_and_versions(server):
     assert server.ask("GET", "/v2/models/times")[1] == {
         "name": "times",

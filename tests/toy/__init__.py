@@ -4,7 +4,7 @@ It has what real applications lack one by one: folds, rows of different lengths,
 copies it, so replace the data first, then the model, then the words.
 """
 
-from seqapps.app import App, Asks, Feature
+from seqapps.app import App, Asks, Feature, Output
 from tests.toy.params import Params
 
 APP = App(
@@ -20,4 +20,5 @@ APP = App(
     asks=Asks("Give runs of numbers, one a line.", endings=(".txt",), pasted="runs.txt"),
     bucket_by="length",
     resample="group",
+    outputs={"mean": Output("of the numbers")},
 )

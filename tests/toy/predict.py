@@ -6,23 +6,34 @@ from pathlib import Path
 
 import numpy as np
 
-from seqapps.app import Meta, Record, Skip
+from seqapps.app import Meta, Record, Skip, UserFile
+from seqapps.config import UserError
+from seqapps.kit import files
 from tests.toy.params import Params
 
 
 def requests(
-    params: Params, assets: Path, paths: list[Path]
+    params: Params, assets: Path, file: UserFile | None
 ) -> Iterator[tuple[Meta, Record] | Skip]:
-    """File and line, and `steps` float32 (T,) and `length`, of each line that is not empty."""
+    """File and line, and `steps` float32 (T,) and `length`, of each line that is not empty.
+
+    Raises:
+        UserError: a line holds something else than numbers.
+    """
     del params, assets
-    for path in paths:
-        for number, line in enumerate(path.read_text().splitlines(), start=1):
+    assert file is not None  # no option holds an input
+    for number, line in enumerate(files.text(file.path).text.splitlines(), start=1):
+        try:
             run = [float(word) for word in line.split()]
-            if not run:
-                yield Skip("empty line", f"{path}:{number}")
-                continue
-            request = {"steps": np.array(run, np.float32), "length": np.int64(len(run))}
-            yield {"file": path.name, "line": number}, request
+        except ValueError:
+            raise UserError(
+                f"{file.name}, line {number}: {line[:40]!r}; wanted numbers with spaces between"
+            ) from None
+        if not run:
+            yield Skip("empty line", f"{file.name}:{number}")
+            continue
+        request = {"steps": np.array(run, np.float32), "length": np.int64(len(run))}
+        yield {"file": file.name, "line": number}, request
 
 
 def render(

@@ -68,7 +68,8 @@ def pocketsphinx(raw: Path, keys: np.ndarray) -> np.ndarray:
         samples, rate_hz = audio.read(paths[key])
         samples = audio.resample(samples, rate_hz, wanted_hz=POCKETSPHINX_HZ)
         decoder.start_utt()
-        decoder.process_raw((samples * (2**15 - 1)).astype("<i2").tobytes(), full_utt=True)
+        whole = np.clip(samples, -1.0, 1.0) * (2**15 - 1)  # resampling may reach beyond
+        decoder.process_raw(whole.astype("<i2").tobytes(), full_utt=True)
         decoder.end_utt()
         hypothesis = decoder.hyp()
         texts.append(normaliser.normalise(hypothesis.hypstr, "en") if hypothesis else "")

@@ -22,7 +22,7 @@ from seqapps.apps.asr.data import audio
 from seqapps.apps.asr.nn import frontend
 from seqapps.apps.asr.params import WEIGHTS, Params
 from seqapps.artifacts.columns import take
-from seqapps.kit import metrics
+from seqapps.kit import children, metrics
 
 TIMED_CLIPS = 20
 SAMPLES_SHOWN = 8
@@ -53,7 +53,8 @@ def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
     """
     truth = evaluation.truth
     train = [row for fold in evaluation.folds for row in evaluation.records("train", fold)]
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as beside:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn, initializer=children.end_with_parent) as beside:
         listening = {}
         if evaluation.params.evaluate.pocketsphinx:
             sphinx_answer = beside.submit(

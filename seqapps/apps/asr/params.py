@@ -118,6 +118,9 @@ class Predict(config.Predict):
     """Options of `make predict`."""
 
     subtitles: Literal["srt", "vtt", "none"] = "srt"
+    words: Literal["json", "ctm", "none"] = Field(
+        default="json", description="file of words with their times"
+    )
     hot_words: str = Field(default="", description="contextual biasing: words, separated by commas")
     hot_weight: float = Field(
         default=1.0, gt=0, description="contextual biasing: reward of each letter of a word"

@@ -1,18 +1,25 @@
-"""Predict: recordings of any length -> requests; answers -> a table and subtitles with word times.
+"""Predict: recordings of any length -> requests; answers -> a table, words and subtitles.
 
 A recording is read a minute at a time and cut in the quietest places, so that an hour passes in
-bounded memory; nothing is left out between two cuts.
+bounded memory; nothing is left out between two cuts. Requests have the recording's own rate: the
+graph has the one resampler.
 """
 
+import hashlib
+import itertools
+import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 
-from seqapps.app import Meta, Record, Skip
+from seqapps.app import Meta, Record, Skip, UserFile
 from seqapps.apps.asr import preprocess
 from seqapps.apps.asr.data import audio, normaliser
+from seqapps.apps.asr.data.transcripts import Ctm, Json, Segment, Subtitles, Word, cues
+from seqapps.apps.asr.nn import frontend
 from seqapps.apps.asr.params import WEIGHTS, Params
 from seqapps.config import UserError
 
@@ -20,41 +27,47 @@ FRAME_SECONDS, PAUSE_SECONDS = 0.02, 0.3
 EARLIEST_CUT = 1 / 3
 """Cuts lie in the last two thirds of what a request may hold."""
 
-CUE_SECONDS, CUE_CHARACTERS, CUE_PAUSE_SECONDS = 6.0, 80, 1.0
 COLUMNS = ("file", "start_s", "end_s", "text", "score", "confidence")
-Cue = tuple[float, float, str]
+WORDS = {"json": ("transcripts.json", Json), "ctm": ("transcripts.ctm", Ctm)}
+LONGEST_NAME_BYTES = 240
+"""Of an output file: what every file system takes, with a little to spare."""
 
 
 def requests(
-    params: Params, assets: Path, paths: list[Path]
+    params: Params, assets: Path, file: UserFile | None
 ) -> Iterator[tuple[Meta, Record] | Skip]:
-    """`(meta, {"wav": bytes})` for each piece of the recordings, in order, or a Skip.
+    """`(meta, {"wav": bytes})` for each piece of a recording, in order, or a Skip.
 
     With `predict.hot_words` the request is that of the endpoint `tuned`.
 
     Args:
         params: `predict` and `evaluate` (weights of the search).
         assets: the exported model's folder with `assets.json`.
-        paths: sound files, or folders that are searched for them.
+        file: a sound file.
 
     Raises:
-        UserError: a path is no sound file, or a biasing word has letters the model does not know.
+        UserError: the file holds no sound, the sound breaks off, or a biasing word has letters the
+            model does not know.
     """
-    facts = preprocess.facts(assets)
-    extra = _hot(params, facts["language"])
-    rate_hz, longest = facts["sample_rate_hz"], params.predict.longest_seconds
-    for path, name in _files(paths):
-        try:
-            sound = (audio.resample(s, hz, wanted_hz=rate_hz) for s, hz in audio.pieces(path))
-            for start, samples in segments(sound, rate_hz, longest):
-                end = start + len(samples) / rate_hz
-                meta = {"file": name, "start_s": start, "end_s": end}
-                if np.abs(samples).max() < preprocess.SILENCE:
-                    yield Skip("silence", f"{name} {start:.1f}-{end:.1f} s")
-                else:
-                    yield meta, {"wav": audio.wav(samples, rate_hz)} | extra
-        except audio.Unreadable as error:
-            yield Skip(str(error), str(path))
+    assert file is not None  # no option holds the input instead
+    extra = _hot(params, preprocess.facts(assets)["language"])
+    try:
+        sound = audio.pieces(file.path)
+        first, rate_hz = next(sound)
+        samples = itertools.chain([first], (piece for piece, _ in sound))
+        if not len(first):
+            raise audio.Unreadable("0 frames of sound")
+        for start, part in segments(samples, rate_hz, params.predict.longest_seconds):
+            end = start + len(part) / rate_hz
+            if np.abs(part).max() < frontend.SILENCE:
+                yield Skip("silence", f"{file.name} {start:.1f}-{end:.1f} s")
+            else:
+                meta = {"file": file.name, "start_s": start, "end_s": end}
+                yield meta, {"wav": audio.wav(part, rate_hz)} | extra
+    except audio.Unreadable as error:
+        raise UserError(
+            f"{file.name}: {error}; wanted sound, such as a WAV, FLAC, Ogg or MP3 file"
+        ) from None
 
 
 def segments(
@@ -79,33 +92,50 @@ def segments(
 def render(
     params: Params, assets: Path, rows: Iterable[tuple[Meta, Record]], out: Path
 ) -> list[Path]:
-    """Writes `transcripts.tsv` and a subtitle file per recording; returns the files written.
+    """Writes a table, a file of words and a subtitle file per recording; returns their paths.
 
-    Columns: file, start_s, end_s, text, score, confidence (of the words, in their order).
+    `transcripts.tsv` has a row per stretch with the columns file, start_s, end_s, text, score,
+    confidence (of the words, in their order); `transcripts.json` or `.ctm` has the words with their
+    times in seconds; `<file>.srt` or `.vtt` has lines of words.
 
     Args:
-        params: `predict.subtitles` "srt", "vtt" or "none".
+        params: `predict.words` "json", "ctm" or "none", `predict.subtitles` "srt", "vtt" or "none".
         assets: not read.
         rows: each request's meta and answer, in request order.
-        out: a folder.
+        out: an empty folder.
     """
     del assets
     table = out / "transcripts.tsv"
-    written = [table]
-    with table.open("w", encoding="utf-8") as file, ExitStack() as open_subtitles:
-        file.write("\t".join(COLUMNS) + "\n")
-        name, subtitles = None, None
-        for meta, answer in rows:
-            file.write("\t".join(_cells(meta, answer)) + "\n")
-            if params.predict.subtitles != "none" and meta["file"] != name:
-                open_subtitles.close()
-                name = meta["file"]
-                path = out / f"{name.replace('/', '~')}.{params.predict.subtitles}"
-                opened = open_subtitles.enter_context(path.open("w", encoding="utf-8"))
-                subtitles = Subtitles(opened, params.predict.subtitles)
+    written, used = [table], set()
+    kind = params.predict.subtitles
+    with ExitStack() as opened:
+
+        def create(path: Path):
+            # File names need not be UTF-8.
+            return opened.enter_context(path.open("w", encoding="utf-8", errors="backslashreplace"))
+
+        rows_file = create(table)
+        rows_file.write("\t".join(COLUMNS) + "\n")
+        words = None
+        if params.predict.words != "none":
+            name, form = WORDS[params.predict.words]
+            written.append(out / name)
+            words = form(create(out / name))
+        for name, of_file in itertools.groupby(rows, lambda row: row[0]["file"]):
+            stretches = []
+            for meta, answer in of_file:
+                stretches.append(_segment(meta, answer))
+                rows_file.write("\t".join(_cells(name, stretches[-1])) + "\n")
+            if words:
+                words.add(name, stretches)
+            if kind != "none":
+                path = out / _unlike(name, f".{kind}", used=used)
+                with path.open("w", encoding="utf-8") as file:
+                    spoken = (word for stretch in stretches for word in stretch.words)
+                    Subtitles(file, kind).add(cues(spoken))
                 written.append(path)
-            if subtitles:
-                subtitles.add(cues(_timed(meta, answer)))
+        if words:
+            words.end()
     return written
 
 
@@ -114,49 +144,6 @@ def example_input(row: Record, out: Path) -> Path:
     path = out / "example.wav"
     path.write_bytes(row["wav"])
     return path
-
-
-def cues(words: Iterable[tuple[str, float, float]]) -> Iterator[Cue]:
-    """Words with start and end, gathered into lines: `(start, end, text)` in seconds.
-
-    A line ends before a pause of a second, at 6 seconds or 80 characters.
-    """
-    line: list[str] = []
-    begin = last = 0.0
-    for word, start, end in words:
-        too_long = len(" ".join([*line, word])) > CUE_CHARACTERS or end - begin > CUE_SECONDS
-        if line and (too_long or start - last > CUE_PAUSE_SECONDS):
-            yield begin, last, " ".join(line)
-            line = []
-        if not line:
-            begin = start
-        line.append(word)
-        last = end
-    if line:
-        yield begin, last, " ".join(line)
-
-
-class Subtitles:
-    """An open SRT or WebVTT file."""
-
-    def __init__(self, file, kind: str):
-        self._file, self._point, self._count = file, {"srt": ",", "vtt": "."}[kind], 0
-        if kind == "vtt":
-            file.write("WEBVTT\n\n")
-
-    def add(self, cues: Iterable[Cue]) -> None:
-        """Writes lines."""
-        for start, end, words in cues:
-            self._count += 1
-            self._file.write(
-                f"{self._count}\n{self._time(start)} --> {self._time(end)}\n{words}\n\n"
-            )
-
-    def _time(self, seconds: float) -> str:
-        thousandths = round(seconds * 1000)
-        whole, rest = divmod(thousandths, 1000)
-        clock = f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
-        return f"{clock}{self._point}{rest:03d}"
 
 
 def _hot(params: Params, language: str) -> Record:
@@ -172,20 +159,6 @@ def _hot(params: Params, language: str) -> Record:
     return fixed | {"hot_weight": np.float32(params.predict.hot_weight), "hot_words": words}
 
 
-def _files(paths: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Sound files and the names they go by: within a folder, the path below it."""
-    for path in paths:
-        if path.is_dir():
-            files = sorted(p for p in path.rglob("*") if p.suffix.lower() in audio.SUFFIXES)
-            if not files:
-                raise UserError(f"{path}: no sound file; wanted {', '.join(audio.SUFFIXES)}")
-            yield from ((one, one.relative_to(path).as_posix()) for one in files)
-        elif path.suffix.lower() in audio.SUFFIXES:
-            yield path, path.name
-        else:
-            raise UserError(f"{path} has no known ending; wanted {', '.join(audio.SUFFIXES)}")
-
-
 def _quietest(samples: np.ndarray, rate_hz: int) -> int:
     """The sample to cut at: the middle of the quietest pause in the last two thirds."""
     frame = int(FRAME_SECONDS * rate_hz)
@@ -197,21 +170,38 @@ def _quietest(samples: np.ndarray, rate_hz: int) -> int:
     return (first + int(np.argmin(level[first:])) + width // 2) * frame
 
 
-def _timed(meta: Meta, answer: Record) -> Iterator[tuple[str, float, float]]:
-    for word, start, end in zip(answer["words"], answer["start_s"], answer["end_s"], strict=True):
-        if word:
-            yield word.decode(), meta["start_s"] + float(start), meta["start_s"] + float(end)
+def _unlike(name: str, suffix: str, *, used: set[str]) -> str:
+    """The name of a recording's output file, unlike any in `used`, which it joins."""
+    flat = name.replace("/", "~")
+    if len(os.fsencode(flat + suffix)) > LONGEST_NAME_BYTES or flat + suffix in used:
+        digest = hashlib.sha256(os.fsencode(name)).hexdigest()[:12]
+        flat = f"{flat[: LONGEST_NAME_BYTES // 8]}~{digest}"  # at most four bytes a character
+    used.add(flat + suffix)
+    return flat + suffix
 
 
-def _cells(meta: Meta, answer: Record) -> list[str]:
-    confidences = (
-        f"{c:.2f}" for w, c in zip(answer["words"], answer["confidence"], strict=True) if w
-    )
+def _segment(meta: Meta, answer: Record) -> Segment:
+    columns = (answer[name] for name in ("words", "start_s", "end_s", "confidence"))
+    words = [
+        Word(
+            word.decode(),
+            round(meta["start_s"] + float(start), 3),
+            round(meta["start_s"] + float(end), 3),
+            round(float(confidence), 4),
+        )
+        for word, start, end, confidence in zip(*columns, strict=True)
+        if word
+    ]
+    times = round(meta["start_s"], 3), round(meta["end_s"], 3)
+    return Segment(*times, str(answer["text"]), round(float(answer["score"]), 4), words)
+
+
+def _cells(name: str, segment: Segment) -> list[str]:
     return [
-        meta["file"],
-        f"{meta['start_s']:.2f}",
-        f"{meta['end_s']:.2f}",
-        str(answer["text"]),
-        f"{float(answer['score']):.4f}",
-        " ".join(confidences),
+        re.sub(r"[\t\n\r]", lambda sign: repr(sign[0])[1:-1], name),
+        f"{segment.start_s:.2f}",
+        f"{segment.end_s:.2f}",
+        segment.text,
+        f"{segment.score:.4f}",
+        " ".join(f"{word.confidence:.2f}" for word in segment.words),
     ]

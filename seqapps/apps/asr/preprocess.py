@@ -12,6 +12,7 @@ outside the alphabet, is too long, or is spoken faster or slower than people do.
 
 import hashlib
 import json
+import os
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -24,6 +25,7 @@ from seqapps.app import Item, Record, Skip, Split
 from seqapps.apps.asr import ingest
 from seqapps.apps.asr.data import audio, normaliser, phones
 from seqapps.apps.asr.decode import language_model, word_model
+from seqapps.apps.asr.nn import frontend
 from seqapps.apps.asr.params import Params, Preprocess
 from seqapps.artifacts import layout
 from seqapps.config import UserError
@@ -34,10 +36,6 @@ SLOWEST, FASTEST = 3.0, 26.0
 
 SHORT_WORDS_SECONDS = 1.5
 """A single word in a longer clip may well be slower than SLOWEST; up to here it may be."""
-
-SILENCE = 1e-3
-"""A clip whose loudest sample is lower (-60 dB) holds silence."""
-
 
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 """In the order in which a split that somebody made wins."""
@@ -156,10 +154,11 @@ class _Joined:
 
 def _usable(params: Params, raw: Path) -> Iterator[dict[str, Any] | Skip]:
     language = params.ingest.language
+    yield from ingest.left_out(raw)
     speaker_of: dict[str, str] = {}
     for row in ingest.clips(raw):
         words = normaliser.normalise(row["text"], language)
-        if not row["path"].exists():
+        if not os.path.isfile(row["path"]):  # where Path raises of a name that no file can have
             yield Skip("the sound file is missing", row["key"])
         elif not words:
             yield Skip("no transcript", row["key"])
@@ -254,7 +253,7 @@ def _refusal(samples: np.ndarray, rate_hz: int, transcript: str, table: Preproce
     seconds = len(samples) / rate_hz
     if not len(samples):
         return "0 frames of sound"
-    if np.abs(samples).max() < SILENCE:
+    if np.abs(samples).max() < frontend.SILENCE:
         return "silence"
     if seconds > table.max_seconds:
         return f"longer than {table.max_seconds:g} s"

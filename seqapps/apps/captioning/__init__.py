@@ -1,6 +1,6 @@
 """Captioning: a sentence for an image, with an attention map per word."""
 
-from seqapps.app import App, Asks, Feature
+from seqapps.app import App, Asks, Feature, Output
 from seqapps.apps.captioning.params import Params
 
 APP = App(
@@ -17,10 +17,27 @@ APP = App(
     headline=("cider_d", "max"),
     asks=Asks(
         "Give a picture: a sentence about it, and where the network looked at each word.",
-        endings=(".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"),
+        endings=(
+            ".png",
+            ".jpg",
+            ".jpeg",
+            ".jfif",
+            ".gif",
+            ".bmp",
+            ".webp",
+            ".tif",
+            ".tiff",
+            ".avif",
+            ".heic",
+            ".heif",
+        ),  # fmt: skip
         shown_as="picture",
     ),
     evaluated=("serving_default", "greedy", "beam3"),
     reported=("bleu1", "bleu2", "bleu3", "bleu4", "rouge_l", "distinct2", "vocabulary"),
     resample="group",
+    outputs={
+        "log_probability": Output("natural logarithm, of the sentence and its end"),
+        "attention": Output("weight of each cell of the picture, per word; their sum is 1"),
+    },
 )

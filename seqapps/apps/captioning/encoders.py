@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqapps.apps.captioning import fitted
+from seqapps.apps.captioning import fitted, headers, images
 from seqapps.apps.captioning.params import Preprocess
 from seqapps.config import UserError
 
@@ -49,13 +49,12 @@ PRETRAINED = "encoder.weights.h5"
 
 
 def decode(content: tf.Tensor) -> tf.Tensor:
-    """One image's bytes as float32 (H, W, 3) in [0, 1]: over white, its clear margin cut off.
+    """One image's bytes as float32 (H, W, 3) in [0, 1]: upright, over white, its clear margin cut.
 
-    JPEG, PNG (grey, palette, alpha), BMP, and the first frame of a GIF.
+    JPEG, PNG (grey, palette, alpha; of 16 bits the upper 8), BMP of 24 bits, the first frame of a
+    GIF or of an animated PNG. An EXIF orientation is obeyed, see `headers.orientation`.
     """
-    raw = tf.io.decode_image(content, channels=0, expand_animations=False)
-    raw.set_shape([None, None, None])
-    pixels = tf.cast(raw, tf.float32) / 255.0
+    pixels = tf.cast(_upright(content), tf.float32) / 255.0
     channels = tf.shape(pixels)[-1]
     colours = tf.cond(
         channels < 3, lambda: tf.repeat(pixels[..., :1], 3, axis=-1), lambda: pixels[..., :3]
@@ -75,6 +74,9 @@ def cached(assets: Path, content: bytes) -> tuple[bytes, np.ndarray]:
     """The decoded image in a record: pixels uint8 (H, W, 3) as bytes, or cells (N, C).
 
     Made by the very functions that stand in the graph.
+
+    Raises:
+        images.Refused: the graph cannot decode it, as a PNG whose checksum is wrong.
     """
     known = fitted.facts(assets)
     pixels = _pixels(content, known["image_height"], width=known["image_width"])
@@ -141,7 +143,10 @@ def save_pretrained(table: Preprocess, out: Path) -> None:
 # A picture comes once per fold; decoding it is most of the work.
 @lru_cache(maxsize=1024)
 def _pixels(content: bytes, height: int, *, width: int) -> np.ndarray:
-    return _view_of(height, width)(tf.constant(content)).numpy()
+    try:
+        return _view_of(height, width)(tf.constant(content)).numpy()
+    except tf.errors.InvalidArgumentError:
+        raise images.Refused("damaged image") from None
 
 
 @lru_cache(maxsize=2)
@@ -230,6 +235,19 @@ def _merged() -> tf.Tensor:
     names = list(PALETTE)
     kept = [name for name in names if name not in SHADES]
     return tf.constant([[float(SHADES.get(name, name) == k) for k in kept] for name in names])
+
+
+def _upright(content: tf.Tensor) -> Any:
+    """One image's bytes as uint8 (H, W, C), C from 1 to 4."""
+    # Asked for four channels, TensorFlow does not widen samples of less than 8 bits; asked for
+    # none, it forgets the colour that a PNG without an alpha channel names as transparent.
+    pixels = tf.cond(
+        headers.is_a("PNG", content) & (headers.png_bit_depth(content) >= 8),
+        lambda: tf.io.decode_png(content, channels=4),
+        lambda: tf.io.decode_image(content, channels=0, expand_animations=False),
+    )
+    pixels.set_shape([None, None, None])
+    return headers.upright(pixels, headers.orientation(content))
 
 
 def _trimmed(pixels: tf.Tensor, visible: tf.Tensor) -> tf.Tensor:

@@ -10,9 +10,10 @@ import keras
 import tensorflow as tf
 
 from seqapps.app import Endpoints, Tensors
-from seqapps.apps.captioning import decoding, encoders, fitted
+from seqapps.apps.captioning import decoding, encoders, fitted, headers
 from seqapps.apps.captioning.model import Network, smoothed
 from seqapps.apps.captioning.params import Params
+from seqapps.kit import rows
 from seqapps.kit.text import PAD
 
 BEAMS = {"greedy": 1, "beam3": decoding.BEAMS}
@@ -24,13 +25,20 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     Each captioning endpoint takes `image` string (B,), encoded bytes of any size, and gives
     `caption` string (B,), `log_probability` float32 (B,) of the sentence and its end, `words`
     string (B, L) with "" after the last, `attention` float32 (B, L, H, W), which sums to 1 at
-    each word and is 0 at padding. `serving_default` is the one `evaluate.decoding` names. An
-    image that cannot be decoded fails the whole request (InvalidArgument).
+    each word and is 0 at padding. `serving_default` is the one `evaluate.decoding` names.
+
+    JPEG, PNG, BMP of 24 bits and GIF (the first frame) are read, turned as their EXIF orientation
+    says. An image that is refused (see `headers.refusals`) or damaged fails the whole request
+    (InvalidArgument); a refusal names the row.
     """
     vocabulary = tf.constant(["", "", "", *fitted.vocabulary(assets)[3:]])
     height, width = encoders.grid(model.known)
     longest = model.known["max_words"]
     shipped = model.networks[: params.train.ensemble_size]
+
+    def inputs(image: tf.Tensor) -> Tensors:
+        reasons = headers.refusals(image)
+        return model.network_inputs(rows.require(reasons == "", reasons, image))
 
     def sentences(networks: list[Network], batch: Tensors, beams: int) -> Tensors:
         best = decoding.decode(networks, batch, longest=longest, beams=beams)
@@ -44,18 +52,18 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
         }
 
     def endpoint(beams: int) -> Callable[[tf.Tensor], Tensors]:
-        return lambda image: sentences(shipped, model.network_inputs(image), beams)
+        return lambda image: sentences(shipped, inputs(image), beams)
 
     def compared(image):
         """The greedy captions (B, networks) of each network on its own."""
-        batch = model.network_inputs(image)
+        batch = inputs(image)
         captions = [sentences([net], batch, 1)["caption"] for net in model.networks]
         return {"caption": tf.stack(captions, axis=1)}
 
     def forced(image, words):
         """Cross-entropy of the true words after true words, hits and words of the first caption."""
         first = words[:, 0]
-        batch = model.network_inputs(image)
+        batch = inputs(image)
         logits = [net(batch, first[:, :-1]) for net in shipped]
         mean = tf.reduce_logsumexp(tf.nn.log_softmax(tf.stack(logits)), axis=0)
         wanted, counted = first[:, 1:], tf.cast(first[:, 1:] != PAD, tf.float32)

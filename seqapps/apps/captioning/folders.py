@@ -1,17 +1,22 @@
 """The folders users bring, read as they are: Flickr8k, Flickr30k, COCO, with their splits.
 
-A layout is known by the file that holds the captions; pictures are looked for by name anywhere in
-the folder.
+A layout is known by the files that hold the captions; pictures are looked for by name anywhere in
+the folder. A row that cannot be used is left out and named; a folder is refused only if nothing of
+it is left.
 """
 
 import csv
 import json
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from seqapps.app import Skip
+from seqapps.apps.captioning import APP
 from seqapps.config import UserError
+from seqapps.kit import files
 
 SPLIT_LISTS = {
     "train": "Flickr_8k.trainImages.txt",
@@ -24,7 +29,9 @@ SPLIT_OF_WORD = {
     "val": "validation",
     "test": "test",
 }
-ENDINGS = (".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp")
+NAMED_REASONS = 3
+NUMBERED = re.compile(r"\s*\d+(?:\s*\||\s)(?P<caption>.*)")
+"""A comment's number and the comment; a few rows of Flickr30k have no bar between them."""
 
 
 class Entry(NamedTuple):
@@ -36,121 +43,277 @@ class Entry(NamedTuple):
     split: str | None = None
 
 
-def read(folder: Path) -> Iterator[Entry]:
-    """The entries of a user's folder, in the order of the file that lists them.
+class Listing(NamedTuple):
+    """The usable pictures of a folder, and the rows and pictures that are left out."""
+
+    entries: list[Entry]
+    skips: list[Skip]
+
+
+class Row(NamedTuple):
+    """A caption as a file gives it, of any type, and its source, such as `captions.txt line 7`."""
+
+    name: Any
+    caption: Any
+    source: str
+    split: str | None = None
+
+
+def read(folder: Path) -> Listing:
+    """The entries of a user's folder, in the order of the files that list them.
+
+    Left out are rows without a name or a caption, pictures that no row names, and captions whose
+    picture is missing or has the name of another one.
 
     Raises:
-        UserError: no such folder, no known layout, or a line that cannot be read.
+        UserError: no such folder, no known layout, or nothing left.
     """
     if not folder.is_dir() or folder == Path():
         raise UserError(f"ingest.folder = '{folder}' is no folder; give the one with the captions")
+    below = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    listings: list[Path] = []
+    skips: list[Skip] = []
     for pattern, reader in LAYOUTS.items():
-        if paths := sorted(folder.rglob(pattern)):
-            pictures = {p.name: p for p in folder.rglob("*") if p.suffix.lower() in ENDINGS}
-            entries = list(reader(paths, Pictures(folder, pictures)))
-            if not entries:
-                raise UserError(f"{paths[0]}: no caption is listed in it")
-            return iter(entries)
-    raise UserError(f"{folder}: no caption file; wanted one of {', '.join(LAYOUTS)}")
+        paths = [path for path in below if path.match(pattern)]
+        listings += paths
+        if entries := _gathered(paths, reader, Pictures(folder, below), skips):
+            return Listing(entries, skips)
+    if not listings:
+        raise UserError(f"{folder}: no caption file; wanted one of {', '.join(LAYOUTS)}")
+    reasons = "; ".join(f"{skip.key}: {skip.reason}" for skip in skips[:NAMED_REASONS])
+    names = ", ".join(path.name for path in listings[:NAMED_REASONS])
+    raise UserError(f"{folder}: no caption of a picture in {names} ({reasons or 'it is empty'})")
 
 
-class Pictures(NamedTuple):
-    """Paths of the pictures in a folder, by file name."""
+class Pictures:
+    """Paths of a folder's files, by name."""
 
-    folder: Path
-    paths: dict[str, Path]
+    def __init__(self, folder: Path, below: list[Path]):
+        self._folder = folder
+        self._by_name: defaultdict[str, list[Path]] = defaultdict(list)
+        for path in below:
+            self._by_name[path.name].append(path)
+        self._below = below
 
-    def entry(self, name: str, captions: list[str], split: str | None) -> Entry:
-        """The entry of a picture; one that is not there keeps its name, to be counted later."""
-        path = self.paths.get(name, self.folder / name)
-        return Entry(name, path.absolute(), tuple(captions), split)
+    def named(self, name: str) -> list[Path]:
+        """The files that a name means: alone or, as `train/1.jpg`, with the folders above it."""
+        parts = Path(name).parts
+        candidates = self._by_name[parts[-1]] if parts else []
+        exact = [path for path in candidates if path.parts[-len(parts) :] == parts]
+        return exact or candidates
 
-
-def _karpathy(paths: list[Path], pictures: Pictures) -> Iterator[Entry]:
-    for image in _json(paths[0], "images"):
-        captions = [sentence["raw"] for sentence in image["sentences"]]
-        split = SPLIT_OF_WORD.get(image["split"])
-        if split is None:
-            raise UserError(
-                f"{paths[0]}: {image['filename']} has split '{image['split']}'; wanted one of "
-                f"{', '.join(SPLIT_OF_WORD)}"
-            )
-        yield pictures.entry(image["filename"], captions, split)
-
-
-def _coco(paths: list[Path], pictures: Pictures) -> Iterator[Entry]:
-    for path in paths:
-        # COCO gives no captions for its test pictures: its val is where papers test.
-        split = {"train": "train", "val": "test"}.get(path.stem.split("_")[1].rstrip("0123456789"))
-        names = {image["id"]: image["file_name"] for image in _json(path, "images")}
-        captions: defaultdict[int, list[str]] = defaultdict(list)
-        for note in _json(path, "annotations"):
-            captions[note["image_id"]].append(note["caption"])
-        for number, name in names.items():
-            if captions[number]:
-                yield pictures.entry(name, captions[number], split)
-
-
-def _flickr30k(paths: list[Path], pictures: Pictures) -> Iterator[Entry]:
-    rows = (
-        (number, [cell.strip() for cell in line.split("|", 2)])
-        for number, line in enumerate(paths[0].read_text("utf-8-sig").splitlines(), 1)
-    )
-    next(rows)  # image_name| comment_number| comment
-    yield from _gathered(paths[0], ((n, r[0], "".join(r[2:])) for n, r in rows), pictures)
-
-
-def _flickr8k_tokens(paths: list[Path], pictures: Pictures) -> Iterator[Entry]:
-    lines = enumerate(paths[0].read_text("utf-8-sig").splitlines(), 1)
-    rows = ((n, line.partition("\t")) for n, line in lines if line.strip())
-    named = ((n, name.rpartition("#")[0], text) for n, (name, _, text) in rows)
-    yield from _gathered(paths[0], named, pictures)
-
-
-def _flickr8k(paths: list[Path], pictures: Pictures) -> Iterator[Entry]:
-    with paths[0].open(newline="", encoding="utf-8-sig") as file:
-        rows = enumerate(csv.reader(file), 1)
-        next(rows)  # image,caption
-        # A caption with commas that was not quoted comes as several cells.
-        named = [(n, row[0], ",".join(row[1:])) for n, row in rows if row]
-    yield from _gathered(paths[0], iter(named), pictures)
+    def without(self, used: set[Path]) -> Iterator[Skip]:
+        """A skip for each picture, known by its ending, that is not among `used`."""
+        for path in self._below:
+            if path not in used and path.suffix.lower() in APP.asks.endings:
+                key = path.relative_to(self._folder).as_posix()
+                yield Skip("picture without a caption", _printable(key))
 
 
 def _gathered(
-    path: Path, rows: Iterator[tuple[int, str, str]], pictures: Pictures
-) -> Iterator[Entry]:
+    paths: list[Path],
+    reader: Callable[[Path], Iterator[Row | Skip]],
+    pictures: Pictures,
+    skips: list[Skip],
+) -> list[Entry]:
+    """The entries of all files of one layout; what is left out is added to `skips`."""
     captions: defaultdict[str, list[str]] = defaultdict(list)
-    for number, name, text in rows:
-        if not name or not text.strip():
-            raise UserError(f"{path} line {number}: wanted a picture's name and its caption")
-        captions[name].append(text.strip())
-    splits = _official(pictures.folder)
+    splits: dict[str, str | None] = {}
+    listed = _official(pictures)
+    for path in paths:
+        for row in _rows(path, reader):
+            if isinstance(row, Skip):
+                skips.append(row)
+            elif not (_is_text(row.name) and _is_text(row.caption)):
+                skips.append(Skip("no picture's name and caption", row.source))
+            else:
+                name = row.name.strip()
+                split = row.split or listed.get(name)
+                if splits.setdefault(name, split) != split:
+                    skips.append(Skip("the picture is in another part of the split", row.source))
+                else:
+                    captions[name].append(_printable(row.caption.strip()))
+    entries = []
+    used: set[Path] = set()
     for name, texts in captions.items():
-        yield pictures.entry(name, texts, splits.get(name))
+        images = pictures.named(name)
+        used.update(images)
+        if len(images) == 1:
+            key = _printable(name)
+            entries.append(Entry(key, images[0].absolute(), tuple(texts), splits[name]))
+        else:
+            reason = "more than one picture has this name" if images else "image file is missing"
+            skips.append(Skip(reason, _printable(name)))
+    if entries:
+        skips.extend(pictures.without(used))
+    return entries
 
 
-def _official(folder: Path) -> dict[str, str]:
-    splits = {}
-    for split, name in SPLIT_LISTS.items():
-        for path in folder.rglob(name):
-            splits |= {
-                line.strip(): split for line in path.read_text().splitlines() if line.strip()
-            }
-    return splits
-
-
-def _json(path: Path, part: str) -> list:
+def _rows(path: Path, reader: Callable[[Path], Iterator[Row | Skip]]) -> Iterator[Row | Skip]:
     try:
-        return json.loads(path.read_text("utf-8-sig"))[part]
-    except (ValueError, KeyError) as error:
-        raise UserError(f"{path}: wanted JSON with '{part}' ({error})") from None
+        yield from reader(path)
+    except UserError as error:
+        yield Skip(str(error), path.name)
 
 
-LAYOUTS: dict[str, Callable[[list[Path], Pictures], Iterator[Entry]]] = {
+def _karpathy(path: Path) -> Iterator[Row | Skip]:
+    for number, image in enumerate(_json(path, "images")):
+        source = f"{path.name} image {number}"
+        name, split = image.get("filename"), image.get("split")
+        if not isinstance(split, str) or split not in SPLIT_OF_WORD:
+            yield Skip(f"split is none of {', '.join(SPLIT_OF_WORD)}", source)
+            continue
+        if _is_text(image.get("filepath")) and _is_text(name):
+            name = f"{image['filepath']}/{name}"
+        sentences = image.get("sentences")
+        for sentence in sentences if isinstance(sentences, list) else [None]:
+            caption = sentence.get("raw") if isinstance(sentence, dict) else None
+            yield Row(name, caption, source, SPLIT_OF_WORD[split])
+
+
+def _coco(path: Path) -> Iterator[Row | Skip]:
+    # COCO gives no captions for its test pictures: its val is where papers test.
+    split = {"train": "train", "val": "test"}.get(path.stem.split("_")[1].rstrip("0123456789"))
+    names: dict[Any, str | None] = {}
+    for number, image in enumerate(_json(path, "images")):
+        source = f"{path.name} image {number}"
+        if not (_is_text(image.get("file_name")) and isinstance(image.get("id"), int | str)):
+            yield Skip("no file_name and id", source)
+        elif names.setdefault(image["id"], image["file_name"]) != image["file_name"]:
+            names[image["id"]] = None
+            yield Skip("the id of another image", source)
+    for number, note in enumerate(_json(path, "annotations")):
+        source = f"{path.name} annotation {number}"
+        image = note.get("image_id")
+        if isinstance(image, int | str) and names.get(image):
+            yield Row(names[image], note.get("caption"), source, split)
+        else:
+            yield Skip("the image_id of no image, or of two", source)
+
+
+def _flickr30k(path: Path) -> Iterator[Row | Skip]:
+    for number, (line, source) in enumerate(_lines(path)):
+        name, bar, comment = line.partition("|")
+        if numbered := NUMBERED.fullmatch(comment):
+            yield Row(name, numbered["caption"], source)
+        elif number or bar and _names_picture(name):
+            yield Skip("no picture's name, comment's number and caption between bars", source)
+
+
+def _flickr8k_tokens(path: Path) -> Iterator[Row | Skip]:
+    for line, source in _lines(path):
+        name, _, caption = line.partition("\t")
+        yield Row(re.sub(r"#\d+$", "", name), caption, source)
+
+
+def _flickr8k(path: Path) -> Iterator[Row | Skip]:
+    """Rows `name,caption`, or `name,number,caption` if the header's second column is a number.
+
+    A caption with commas that was not quoted comes as several cells.
+    """
+    captions_at = 1
+    for number, row in enumerate(_joined(_lines(path))):
+        if isinstance(row, Skip):
+            yield row
+            continue
+        line, source = row
+        try:
+            cells = [*next(csv.reader([line]), []), "", ""]  # a row may have no cell at all
+        except csv.Error as error:
+            yield Skip(str(error), source)
+            continue
+        if number == 0 and not _names_picture(cells[0]):
+            captions_at = 2 if "number" in cells[1] else 1
+        else:
+            yield Row(cells[0], ",".join(cells[captions_at:-2]), source)
+
+
+def _joined(lines: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str] | Skip]:
+    """The rows of a table of comma-separated values, each with the source of its first line.
+
+    A caption that begins with a quotation mark goes on in the next line until the mark is closed.
+    Where that is not before the next picture's name, the caption ends with its first line.
+    """
+    parts: list[tuple[str, str]] = []
+    is_open = False
+    for line, source in lines:
+        if parts and not (is_open and not _names_picture(line.partition(",")[0])):
+            yield from _closed(parts, is_open)
+            parts, is_open = [], False
+        parts.append((line, source))
+        quoted = len(parts) > 1 or ',"' in line
+        is_open ^= bool(quoted) and line.count('"') % 2 == 1
+    yield from _closed(parts, is_open)
+
+
+def _closed(parts: list[tuple[str, str]], is_open: bool) -> Iterator[tuple[str, str] | Skip]:
+    """One row of its lines; of lines whose quotation mark stays open only the first is a row."""
+    whole, rest = (parts[:1], parts[1:]) if is_open else (parts, [])
+    if whole:
+        yield " ".join(line for line, _ in whole), whole[0][1]
+    for _, source in rest:
+        yield Skip("no picture's name and caption", source)
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str]]:
+    """The lines of a text that are not blank, each with its source."""
+    for number, line in enumerate(_text(path).split("\n"), 1):
+        if line.strip():
+            yield line, f"{path.name} line {number}"
+
+
+def _text(path: Path) -> str:
+    """The text of a file; another encoding than UTF-8 is printed."""
+    read = files.text(path)
+    if not read.encoding.startswith("utf-8"):
+        print(f"ingest: {path.name} is no UTF-8; it is read as {read.encoding}")
+    return read.text
+
+
+def _names_picture(cell: str) -> bool:
+    return cell.strip().strip('"').lower().endswith(APP.asks.endings)
+
+
+def _official(pictures: Pictures) -> dict[str, str]:
+    """Picture -> split, from the lists that Flickr8k has."""
+    return {
+        line.strip(): split
+        for split, name in SPLIT_LISTS.items()
+        for path in pictures.named(name)
+        for line, _ in _lines(path)
+    }
+
+
+def _json(path: Path, part: str) -> list[dict[str, Any]]:
+    """The objects in a list of a JSON file.
+
+    Raises:
+        UserError: it is no JSON, or no object with such a list.
+    """
+    try:
+        content = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"no JSON ({error})") from None
+    entries = content.get(part) if isinstance(content, dict) else None
+    if not isinstance(entries, list):
+        raise UserError(f"no JSON object with a list '{part}'")
+    return [entry if isinstance(entry, dict) else {} for entry in entries]
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _printable(text: str) -> str:
+    """The text without halves of UTF-16 pairs, which JSON may hold and no file can."""
+    return text.encode("utf-8", "replace").decode()
+
+
+LAYOUTS: dict[str, Callable[[Path], Iterator[Row | Skip]]] = {
     "dataset*.json": _karpathy,
     "captions_*.json": _coco,
     "results.csv": _flickr30k,
     "Flickr8k.token.txt": _flickr8k_tokens,
     "captions.txt": _flickr8k,
 }
-"""The file a layout is known by, in the order of preference: a Karpathy split wins over COCO's."""
+"""The files a layout is known by, in the order of preference: a Karpathy split wins over COCO's."""

@@ -3,9 +3,10 @@
 Writes `captions.jsonl`, a line per picture: `key`, `image` (a path: packaged pictures lie in
 `images/`, the user's stay where they are), `captions` as they were written, `split` if the source
 has one, `twin` (number of the first picture that looks the same) or `problem`; and `manifest.json`.
-Further drawings of the same flags (`extra_train_images`) come last, with the flag's key as
-`widens`. Lines of flags have `alike` and `alike_turned`: the flags that look like this picture, and
-like it with rows and columns swapped.
+What is left out of the user's folder is a line of `key`, a row's place or a picture's name, and
+`problem`. Further drawings of the same flags (`extra_train_images`) come last, with the flag's key
+as `widens`. Lines of flags have `alike` and `alike_turned`: the flags that look like this picture,
+and like it with rows and columns swapped.
 """
 
 import json
@@ -19,11 +20,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from seqapps.app import Skip
 from seqapps.apps.captioning import folders, images
 from seqapps.apps.captioning.folders import Entry
 from seqapps.apps.captioning.params import Ingest, Params
 from seqapps.artifacts import layout
 from seqapps.config import UserError
+from seqapps.kit import files
 from seqapps.pipeline import fetch
 
 
@@ -79,6 +82,9 @@ ANOTHER_FLAG = {"svg_country_flags": ("mr", "sh")}
 Mauritania's with the red stripes of 2017, and the United Kingdom's for Saint Helena.
 """
 
+NAMED_SKIPS = 3
+"""The number of pictures or rows left out that are named for each reason."""
+
 STAMP_FOLDER = "usr/share/tuxpaint/stamps/"
 DOMAIN_OF_ISO = {"uk": "gb"}
 """Internet country codes that differ from the ISO code in a flag's file name."""
@@ -91,10 +97,11 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
         UserError: a package cannot be had, or the user's folder has no layout that is known.
     """
     table, counts = params.ingest, Counter()
+    skips: list[Skip] = []
     if table.source == "user":
         if table.folder is None:
             raise UserError('ingest.source = "user" needs ingest.folder = "path/to/pictures"')
-        entries, origins = list(folders.read(table.folder)), []
+        (entries, skips), origins = folders.read(table.folder), []
     else:
         (out / "images").mkdir()
         read = _flags if table.source == "flags" else _stamps
@@ -107,16 +114,29 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
         origins.append(FURTHER_DRAWINGS[package])
     if table.source == "flags":
         _mark_alike(lines, table.twin_rms)
-    with (out / "captions.jsonl").open("w") as file:
+    lines += [{"key": skip.key, "problem": skip.reason} for skip in skips]
+    with (out / "captions.jsonl").open("w", encoding="utf-8") as file:
         for line in lines:
-            line["image"] = os.path.relpath(line["image"], out) if origins else line["image"]
-            file.write(json.dumps(line, ensure_ascii=False) + "\n")
+            if origins:
+                line["image"] = os.path.relpath(line["image"], out)
+            # A path may hold bytes that are no UTF-8, so letters beyond ASCII are escaped.
+            file.write(json.dumps(line) + "\n")
     counts |= Counter({"pictures": len(entries), "captions": sum(len(e.captions) for e in entries)})
     counts["twins"] = sum(line.get("twin", n) != n for n, line in enumerate(lines))
+    _count_problems(lines, counts)
     _write_manifest(out, table, origins, counts)
     for name, count in counts.items():
         print(f"ingest: {name}: {count}")
     return dict(counts)
+
+
+def _count_problems(lines: list[dict[str, Any]], counts: Counter[str]) -> None:
+    """Counts the lines with a problem by reason, and prints the first of each."""
+    for line in lines:
+        if reason := line.get("problem"):
+            counts[f"skipped: {reason}"] += 1
+            if counts[f"skipped: {reason}"] <= NAMED_SKIPS:
+                print(f"ingest: left out {line['key']}: {reason}")
 
 
 def _flags(table: Ingest, folder: Path, counts: Counter[str]) -> tuple[list[Entry], list[Package]]:
@@ -234,11 +254,9 @@ def _compared(entries: list[Entry], rms: float) -> list[dict[str, Any]]:
 
 
 def _thumbnail(entry: Entry) -> np.ndarray | str:
-    if not entry.image.is_file():
-        return "image file is missing"
     try:
-        return images.thumbnail(entry.image.read_bytes())
-    except images.Refused as refused:
+        return images.thumbnail(files.content(entry.image))
+    except (images.Refused, UserError) as refused:
         return str(refused)
 
 

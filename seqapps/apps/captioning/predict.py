@@ -1,35 +1,37 @@
 """Predict: a user's pictures to captions, as a table and as a sheet to look at."""
 
 import csv
-import io
-import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from PIL import Image
-
-from seqapps.app import Meta, Record, Skip
+from seqapps.app import Meta, Record, Skip, UserFile
 from seqapps.apps.captioning import images
 from seqapps.apps.captioning.params import Params
 from seqapps.apps.captioning.sheet import Sheet, text
+from seqapps.config import UserError
+from seqapps.kit import files
 
 
 def requests(
-    params: Params, assets: Path, paths: list[Path]
+    params: Params, assets: Path, file: UserFile | None
 ) -> Iterator[tuple[Meta, Record] | Skip]:
-    """`(meta, {"image": bytes})` for each picture of the files and folders, or a Skip.
+    """`(meta, {"image": bytes})` of a picture: of an animation the first frame, of a TIFF a page.
 
-    Whatever Pillow reads is taken; what TensorFlow cannot decode upright (WebP, TIFF, a turned or
-    CMYK JPEG) is sent as PNG.
+    Whatever Pillow reads is taken, upright; what the graph does not decode is sent as PNG, see
+    `images.decodable`.
+
+    Raises:
+        UserError: the file is empty, damaged, too large, or no picture.
     """
     del params, assets
-    for path, name in itertools.chain.from_iterable(map(_files, paths)):
-        try:
-            content = images.upright(path.read_bytes())
-        except images.Refused as refused:
-            yield Skip(str(refused), str(path))
-            continue
-        yield {"file": name, "image": content}, {"image": content}
+    assert file is not None  # no option holds an input
+    try:
+        content = images.decodable(files.content(file.path))
+    except images.Refused as refused:
+        raise UserError(
+            f"{file.name}: {refused}; wanted a whole picture: save it anew as PNG or JPEG"
+        ) from None
+    yield {"file": file.name, "image": content}, {"image": content}
 
 
 def render(
@@ -38,7 +40,11 @@ def render(
     """Writes `captions.csv` and `captions.html` as the answers come."""
     del params, assets
     table, page = out / "captions.csv", out / "captions.html"
-    with table.open("w", newline="", encoding="utf-8") as file, Sheet(page) as sheet:
+    # A file's name may hold bytes that are no UTF-8.
+    with (
+        table.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+        Sheet(page) as sheet,
+    ):
         writer = csv.writer(file)
         writer.writerow(["file", "caption", "log_probability"])
         for meta, answer in rows:
@@ -49,16 +55,7 @@ def render(
 
 
 def example_input(row: Record, out: Path) -> Path:
-    """The picture of a request, as a file in `out` named after its format."""
-    with Image.open(io.BytesIO(row["image"])) as picture:
-        path = out / f"example.{(picture.format or 'png').lower()}"
+    """The picture of a request, as a file in `out` named after its format, JPEG or PNG."""
+    path = out / ("example.png" if row["image"].startswith(b"\x89PNG") else "example.jpg")
     path.write_bytes(row["image"])
     return path
-
-
-def _files(path: Path) -> list[tuple[Path, str]]:
-    """Pictures and the names they go by: within a folder, the path below it."""
-    if path.is_file():
-        return [(path, path.name)]
-    files = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
-    return [(p, p.relative_to(path).as_posix()) for p in files]

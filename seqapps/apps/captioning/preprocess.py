@@ -28,7 +28,7 @@ from seqapps.apps.captioning import encoders, fitted, images
 from seqapps.apps.captioning.clauses import first_clause, turned
 from seqapps.apps.captioning.params import Params, Preprocess
 from seqapps.config import UserError
-from seqapps.kit import text
+from seqapps.kit import files, text
 from seqapps.kit.text import tokenize
 
 Entry = dict[str, Any]
@@ -102,13 +102,13 @@ def example(params: Params, assets: Path, item: Item) -> Record | Skip:
     """One record: the picture's bytes, the input of the encoder, and the references."""
     path, captions, _, turns = Where(*item.where)
     try:
-        content = images.upright(Path(path).read_bytes())
-        content = images.turned(content) if turns else content
-    except images.Refused as refused:
+        content = files.content(Path(path))
+        content = images.turned(content) if turns else images.decodable(content)
+        view, cells = encoders.cached(assets, content)
+    except (images.Refused, UserError) as refused:
         return Skip(str(refused), item.key)
     longest = fitted.facts(assets)["max_words"]
     numbers = {word: number for number, word in enumerate(fitted.vocabulary(assets))}
-    view, cells = encoders.cached(assets, content)
     tokens = [tokenize(caption) for caption in captions]
     rows = [text.encode(caption, numbers, max_words=longest) for caption in tokens]
     return {
@@ -121,7 +121,7 @@ def example(params: Params, assets: Path, item: Item) -> Record | Skip:
 
 
 def _usable(table: Preprocess, raw: Path) -> Iterator[dict[str, Any] | Skip]:
-    with (raw / "captions.jsonl").open() as file:
+    with (raw / "captions.jsonl").open(encoding="utf-8") as file:
         for line in file:
             entry = json.loads(line)
             if "problem" in entry:

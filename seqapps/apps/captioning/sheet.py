@@ -29,7 +29,7 @@ class Sheet:
     """A page that is written as the rows come; use it in a `with` statement."""
 
     def __init__(self, path: Path):
-        self._file = path.open("w", encoding="utf-8")
+        self._file = path.open("w", encoding="utf-8", errors="backslashreplace")
 
     def __enter__(self) -> "Sheet":
         self._file.write(HEAD)

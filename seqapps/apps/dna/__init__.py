@@ -1,6 +1,6 @@
 """DNA binding sites: which transcription factors bind a sequence."""
 
-from seqapps.app import App, Asks, Feature
+from seqapps.app import App, Asks, Feature, Output
 from seqapps.apps.dna.params import Params
 
 APP = App(
@@ -21,4 +21,11 @@ APP = App(
         heading=">pasted",
     ),
     reported=("auroc_peaks", "auprc_shuffles", "auprc_peaks"),
+    outputs={
+        "probability": Output("of a site in the best window", names="factors"),
+        "best_start": Output("first base of the best window, from 0", names="factors"),
+        "best_strand": Output("of the best window, 1 or -1", names="factors"),
+        "per_window": Output("probability, mean over windows", names="factors"),
+        "effect": Output("change of the logit", names="factors"),
+    },
 )

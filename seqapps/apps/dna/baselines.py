@@ -8,7 +8,7 @@ Axis letters: N sequences, W window in bp, K columns of features, F factors.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Iterator
 from itertools import combinations
 from typing import Any
 
@@ -21,7 +21,7 @@ from seqapps.app import Columns, Evaluation
 from seqapps.apps.dna import motifs, preprocess, sequences
 from seqapps.apps.dna.model import CODES, UNKNOWN_BASE
 from seqapps.apps.dna.params import Params
-from seqapps.kit import metrics
+from seqapps.kit import metrics, progress
 
 TRAIN_ROWS = 100_000
 """The rivals learn from at most this many rows, so that memory does not grow with the data."""
@@ -130,7 +130,7 @@ def one_by_one(
         with_others: learn from the sites of other factors too.
     """
     answers = []
-    for factor in range(train["labels"].shape[1]):
+    for factor in _factors(train, "logistic regression"):
         weight = _weights(train, factor, with_others=with_others)
         chosen = np.flatnonzero(weight)
         bound = train["labels"][chosen, factor] > 0
@@ -145,7 +145,7 @@ def best_matrices(evaluation: Evaluation[Params], train: Columns, test: np.ndarr
     matrices = [motifs.log_odds(entry["matrix"]) for entry in known]
     matrices = [matrix for matrix in matrices if matrix.shape[1] <= test.shape[1]]
     answers = []
-    for factor in range(train["labels"].shape[1]):
+    for factor in _factors(train, "JASPAR matrices"):
         bases, bound = _some_own(train, factor, count=MATRIX_ROWS)
         hits = motifs.best_hits(one_hot(bases), matrices)
         best = int(np.argmax(np.array([metrics.auroc(bound, column) for column in hits.T])))
@@ -162,18 +162,24 @@ def gapped_kmer_svm(train: Columns, test: np.ndarray, sites: int) -> np.ndarray:
     to ask; its margins go through a logistic function as they are.
     """
     fits = []
-    for factor in range(train["labels"].shape[1]):
+    for factor in _factors(train, "gapped k-mer SVM"):
         bases, bound = _some_own(train, factor, count=sites)
         features = gapped_kmer_counts(bases, GAPPED_BP, known=GAPPED_KNOWN)
         fit = LinearSVC(loss="hinge", max_iter=20_000, random_state=0, class_weight="balanced")
         fits.append(fit.fit(features, bound))
-    margins = [
-        [fit.decision_function(features) for fit in fits]
-        for features in _in_parts(
-            test, lambda part: gapped_kmer_counts(part, GAPPED_BP, known=GAPPED_KNOWN)
-        )
-    ]
+    parts = range(0, len(test), ROWS_AT_ONCE)
+    margins = []
+    for start in progress.over(parts, what="dna gapped k-mer SVM", unit="parts", total=len(parts)):
+        part = test[start : start + ROWS_AT_ONCE]
+        features = gapped_kmer_counts(part, GAPPED_BP, known=GAPPED_KNOWN)
+        margins.append([fit.decision_function(features) for fit in fits])
     return 1 / (1 + np.exp(-np.concatenate(margins, axis=1).T))
+
+
+def _factors(train: Columns, what: str) -> Iterator[int]:
+    """The factors of the labels (N, F), with the progress of a baseline's loop over them."""
+    count = train["labels"].shape[1]
+    return progress.over(range(count), what=f"dna {what}", unit="factors", total=count)
 
 
 def _weights(train: Columns, factor: int, *, with_others: bool) -> np.ndarray:
@@ -221,8 +227,3 @@ def _counted(words: np.ndarray, size: int) -> Features:
 def _unit_rows(counts: Features) -> Features:
     length = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1))).ravel()
     return sparse.diags((1 / np.maximum(length, 1e-12)).astype(np.float32)) @ counts
-
-
-def _in_parts(values: np.ndarray, function: Callable[[np.ndarray], Any]):
-    for start in range(0, len(values), ROWS_AT_ONCE):
-        yield function(values[start : start + ROWS_AT_ONCE])

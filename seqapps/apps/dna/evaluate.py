@@ -18,7 +18,7 @@ from seqapps.apps.dna import figures as drawings
 from seqapps.apps.dna import motifs, preprocess
 from seqapps.apps.dna.motifs import Finding
 from seqapps.apps.dna.params import Params
-from seqapps.kit import metrics
+from seqapps.kit import metrics, progress
 
 TASKS = ("shuffles", "peaks")
 
@@ -145,7 +145,13 @@ def _mutated(
     best = np.argsort(-evaluation.response["probability"][rows, factor], kind="stable")
     rows = rows[best[: evaluation.params.evaluate.motif_sites]]
     texts = truth["sequence"][rows]
-    effect = evaluation.call(fold, "mutagenesis", {"sequence": texts})["effect"]
+    shown = progress.over(range(len(rows)), what="dna mutagenesis", unit="sites", total=len(rows))
+    effect = np.concatenate(
+        [
+            evaluation.call(fold, "mutagenesis", {"sequence": texts[row : row + 1]})["effect"]
+            for row in shown
+        ]
+    )
     return baseline_models.one_hot(baseline_models.codes(texts, effect.shape[1])), effect[
         ..., factor
     ]

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqapps.app import Skip
-from seqapps.apps.dna import genome, jaspar, sequences
+from seqapps.app import Skip, UserFile
+from seqapps.apps.dna import formats, genome, jaspar, sequences
 from seqapps.apps.dna.params import Ingest, Params
 from seqapps.artifacts import fingerprints, layout
 from seqapps.config import UserError
@@ -172,7 +172,7 @@ def _add(listing: Listing, table: Ingest, out: Path, factor: str, lines: Iterabl
 
 def _write(path: Path, lines: Iterable[str]) -> int:
     records = 0
-    with path.open("w", encoding="latin-1") as file:
+    with path.open("w", encoding="utf-8") as file:
         for line in lines:
             records += line.startswith(">")
             file.write(line + "\n")
@@ -183,7 +183,7 @@ def _thin(path: Path, count: int, *, keep: int) -> None:
     """Leaves `keep` of the file's `count` records, evenly spaced."""
     whole = path.rename(path.with_suffix(".whole"))
     number = -1
-    with path.open("w", encoding="latin-1") as file:
+    with path.open("w", encoding="utf-8") as file:
         for _, line in sequences.lines(whole):
             number += line.startswith(">")
             if (number + 1) * keep // count > number * keep // count:
@@ -195,55 +195,63 @@ def _lines(path: Path, table: Ingest, listing: Listing) -> Iterator[str]:
     """A user's file as lines of FASTA."""
     if not path.exists():
         raise UserError(f"{path} does not exist; paths count from the project's folder")
-    if genome.is_bed(path):
-        return _bed_lines(path, table, listing)
-    if path.name.lower().removesuffix(".gz").endswith(".seq"):
-        return _seq_lines(path)
-    return _fasta_lines(path)
+    file = UserFile(path, path.as_posix())
+    format = formats.of(file)
+    if format == "vcf":
+        raise UserError(f"{path} is VCF; wanted sites: FASTA, BED, narrowPeak or DeepBind .seq.gz")
+    if format == "bed":
+        return _bed_lines(file, table, listing)
+    return _seq_lines(file) if format == "seq" else _fasta_lines(file)
 
 
-def _fasta_lines(path: Path) -> Iterator[str]:
-    for piece in sequences.fasta(path, piece_bp=sequences.PIECE_BP):
+def _fasta_lines(file: UserFile) -> Iterator[str]:
+    for piece in sequences.fasta(file.path, piece_bp=sequences.PIECE_BP, name=file.name):
         if piece.start == 0:
             yield f">{piece.header}"
         yield piece.sequence
 
 
-def _bed_lines(path: Path, table: Ingest, listing: Listing) -> Iterator[str]:
+def _bed_lines(file: UserFile, table: Ingest, listing: Listing) -> Iterator[str]:
+    """Sequences of `ingest.bed_bp` about each middle or summit, N beyond the chromosome's ends."""
     kept = 0
-    with genome.opened(table.genome, wanted_by=path, setting="ingest.genome") as bases:
-        for interval in genome.bed(path):
-            if reason := bases.refusal(interval):
-                listing.skip(Skip(reason, interval.key))
+    with genome.opened(table.genome, wanted_by=file.name, setting="ingest.genome") as bases:
+        for entry in genome.bed(file):
+            if isinstance(entry, Skip):
+                listing.skip(entry)
+                continue
+            if reason := bases.refusal(entry):
+                listing.skip(Skip(reason, entry.key))
                 continue
             kept += 1
-            start = max(0, interval.middle - table.bed_bp // 2)
-            sequence = bases.cut(interval.chromosome, start, end=start + table.bed_bp)
-            location = f"{interval.chromosome}:{start}-{start + len(sequence)}"
-            yield f">{location} {interval.name}".rstrip()
-            yield sequence
+            start, length = entry.middle - table.bed_bp // 2, bases.length(entry.chromosome) or 0
+            end = start + table.bed_bp
+            location = f"{entry.chromosome}:{max(0, start)}-{min(end, length)}"
+            yield f">{location} {entry.name}".rstrip()
+            yield bases.cut(entry.chromosome, start, end=end)
         if not kept:
             raise UserError(
-                f"no interval of {path} lies in genome {bases.path}, whose chromosomes are "
+                f"no interval of {file.name} lies in genome {bases.path}, whose chromosomes are "
                 f"{bases.names()} ... (left out: {', '.join(listing.left_out)}); give the genome "
                 "the file refers to"
             )
 
 
-def _seq_lines(path: Path) -> Iterator[str]:
+def _seq_lines(file: UserFile) -> Iterator[str]:
     """DeepBind's ENCODE rows as FASTA lines; fold B is its authors' held-out test."""
-    rows = ((number, text.split("\t")) for number, text in sequences.rows(path))
+    rows = (
+        (number, text.split("\t")) for number, text in sequences.rows(file.path, name=file.name)
+    )
     number, header = next(rows, (1, []))
     if header != SEQ_COLUMNS:
         raise UserError(
-            f"{path} line {number} is {header}; wanted the columns {', '.join(SEQ_COLUMNS)}, "
+            f"{file.name} line {number} is {header}; wanted the columns {', '.join(SEQ_COLUMNS)}, "
             "separated by tabs"
         )
     for number, row in rows:
         if len(row) != len(SEQ_COLUMNS) or row[3] not in ("0", "1"):
             raise UserError(
-                f"{path} line {number} is {' '.join(row)[:60]!r}; wanted {', '.join(SEQ_COLUMNS)}, "
-                "separated by tabs, the last 0 or 1"
+                f"{file.name} line {number} is {' '.join(row)[:60]!r}; wanted "
+                f"{', '.join(SEQ_COLUMNS)}, separated by tabs, the last 0 or 1"
             )
         fold, event, sequence, bound = row
         yield f">{event} bound={bound} split={'test' if fold == 'B' else 'train'}"

@@ -22,7 +22,7 @@ from seqapps.kit import layers
 
 UNKNOWN_BASE = 4
 CODES = np.full(256, UNKNOWN_BASE, np.int32)
-for _code, _letters in enumerate(("Aa", "Cc", "Gg", "Tt")):
+for _code, _letters in enumerate(("Aa", "Cc", "Gg", "TtUu")):
     CODES[[ord(letter) for letter in _letters]] = _code
 
 LOGIT_LIMIT, BINS = 16.0, 2048
@@ -34,8 +34,8 @@ WORD_SCALE = 4.0
 def encode(sequences: tf.Tensor) -> tf.Tensor:
     """The bases of strings (...), int32 (..., longest); shorter strings end in N.
 
-    Upper and lower case are alike; every byte that is not A, C, G or T is N: `encode(["aCx", "T"])`
-    is [[0, 1, 4], [3, 4, 4]].
+    Upper and lower case are alike, U is T, and every other byte is N: `encode(["aCx", "U"])` is
+    [[0, 1, 4], [3, 4, 4]].
     """
     longest = tf.reduce_max(tf.concat([[1], tf.reshape(tf.strings.length(sequences), [-1])], 0))
     letters = tf.io.decode_raw(sequences, tf.uint8, fixed_length=longest)
@@ -112,12 +112,14 @@ class Binding(keras.Model):
         The other strand goes through the same weights; in training only if `conjoined` (both ways
         are compared in Zhou, Shrikumar & Kundaje, MLCB 2021, which calls the other one post-hoc).
         """
-        bases = batch["bases"]
         if training and not self.conjoined:
-            return self._one_strand(bases, training)
+            return self._one_strand(batch["bases"], training)
+        return tf.reduce_mean(self.by_strand(batch["bases"], training=training), axis=1)
+
+    def by_strand(self, bases: tf.Tensor, *, training: bool = False) -> tf.Tensor:
+        """Logits float32 (B, 2, F) of either strand: as int32 (B, W) is written, then the other."""
         strands = tf.concat([bases, reverse_complement(bases)], axis=0)
-        forward, backward = tf.split(self._one_strand(strands, training), 2)
-        return (forward + backward) / 2
+        return tf.stack(tf.split(self._one_strand(strands, training), 2), axis=1)
 
     def _one_strand(self, bases, training):
         code = self.drop(self.encoder(bases, training=training), training=training)

@@ -113,6 +113,9 @@ class Predict(config.Predict):
     stride_bp: int = Field(
         default=50, ge=1, description="step between the windows of a long record"
     )
+    track: bool = Field(
+        default=False, description="also write the windows of long records as tracks (bedGraph)"
+    )
 
 
 class Params(config.Params):

@@ -3,24 +3,27 @@
 A sequence is a `str`; a base is one of A, C, G, T, or N where it is not known.
 """
 
-import gzip
 import hashlib
+import io
 import random
 import re
-import zlib
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple, TextIO, TypeVar
+from typing import IO, NamedTuple, TypeVar, cast
 
 from seqapps.config import UserError
+from seqapps.kit import files
 
 PIECE_BP = 1 << 20
 """At most this many characters of a line or record are held at once."""
 
 COMPLEMENT = str.maketrans("ACGT", "TGCA")
-AMBIGUOUS = str.maketrans("RYSWKMBDHV", "N" * 10)  # IUPAC codes that stand for several bases
+AMBIGUOUS = "RYSWKMBDHV"
+"""IUPAC codes that stand for several bases."""
+
+CLEANED = str.maketrans("U" + AMBIGUOUS, "T" + "N" * len(AMBIGUOUS))
 BASES = re.compile("[ACGTN]*")
-GZIP_MAGIC = b"\x1f\x8b"
 
 Text = TypeVar("Text", str, bytes)
 
@@ -34,77 +37,96 @@ class Piece(NamedTuple):
     last: bool
 
 
-def lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Each `(line number from 1, text)` of a plain or gzip file, without the line's end.
+def lines(path: Path, *, name: str = "") -> Iterator[tuple[int, str]]:
+    r"""Each `(line number from 1, text)` of a text file, plain or compressed, without line ends.
 
-    A line longer than `PIECE_BP` comes in several parts of the same number.
+    A line longer than `PIECE_BP` comes in several parts of the same number. The text is UTF-8, or
+    UTF-16 if the file says so; a byte that is neither comes as its escape, such as `\xe9`.
+
+    Args:
+        path: the file.
+        name: the file's name in messages, if not its path.
 
     Raises:
-        UserError: the file is missing, unreadable, or its gzip stream is broken.
+        UserError: the file is missing, unreadable, damaged, or holds zero bytes and so is no text.
     """
+    name = name or path.as_posix()
     number, whole = 0, True
-    try:
-        with _open(path) as file:
-            while text := file.readline(PIECE_BP):
-                number += whole
-                whole = text.endswith("\n")
-                yield number, text.rstrip()
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise UserError(
-            f"{path}: the gzip stream breaks after line {number} ({error}); the file was cut short "
-            "or damaged: copy it again"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}; give a file that can") from None
+    with files.opened(path) as stream, _decoded(stream, path) as text_stream:
+        while text := text_stream.readline(PIECE_BP):
+            number += whole
+            whole = text.endswith("\n")
+            if "\0" in text:
+                raise UserError(f"{name} line {number} holds zero bytes; wanted a text file")
+            yield number, text.rstrip()
 
 
-def rows(path: Path) -> Iterator[tuple[int, str]]:
+def rows(path: Path, *, name: str = "") -> Iterator[tuple[int, str]]:
     """Each `(line number, text)` that is not blank, cut off at `PIECE_BP` characters.
 
     A VCF of many samples has longer lines, but nothing that is read here lies so far out.
     """
     last = 0
-    for number, text in lines(path):
+    for number, text in lines(path, name=name):
         if text and number > last:
             yield number, text
         last = number
 
 
-def fasta(path: Path, *, piece_bp: int) -> Iterator[Piece]:
-    """The records of a plain or gzip FASTA file; one longer than `piece_bp` in several pieces.
+def fasta(path: Path, *, piece_bp: int, name: str = "") -> Iterator[Piece]:
+    """The records of a FASTA file, plain or compressed; one longer than `piece_bp` in pieces.
 
     Raises:
         UserError: the file is empty, or does not begin with a `>` line.
     """
-    header, start, held = None, 0, ""
-    for number, text in lines(path):
+    header, header_line, start, held = None, 0, 0, ""
+    for number, text in lines(path, name=name):
+        if header is not None and number == header_line:
+            continue  # the rest of a header longer than a piece
         if text.startswith(">"):
             if header is not None:
                 yield Piece(header, start, held, True)
-            header, start, held = text[1:].strip(), 0, ""
+            header, header_line, start, held = text[1:].strip(), number, 0, ""
             continue
         if header is None:
-            _expect_blank(path, number, text)
+            _expect_blank(name or path.as_posix(), number, text=text)
             continue
         held += text
         while len(held) > piece_bp:
             yield Piece(header, start, held[:piece_bp], False)
             start, held = start + piece_bp, held[piece_bp:]
     if header is None:
-        raise UserError(f"{path} is empty; wanted FASTA: a line '>name', then its sequence")
+        raise UserError(
+            f"{name or path.as_posix()} is empty; wanted FASTA: a line '>name', then its sequence"
+        )
     yield Piece(header, start, held, True)
 
 
 def clean(text: str) -> str:
-    """The sequence in upper case, IUPAC codes for several bases as N; other letters stay."""
-    text = text.upper()
-    return text if BASES.fullmatch(text) else text.translate(AMBIGUOUS)
+    """The sequence in upper case, U as T, IUPAC codes for several bases as N; other letters stay.
+
+    >>> clean("acRuJ")
+    'ACNTJ'
+    """
+    if text.isascii():  # the upper case of "ß" would be two bases
+        text = text.upper()
+    return text if BASES.fullmatch(text) else text.translate(CLEANED)
+
+
+def foreign(sequence: str) -> str:
+    """The first letter of a cleaned sequence that is no base, and its place; "" if all are.
+
+    >>> foreign("ACJT")
+    "'J' at place 3"
+    """
+    start = cast(re.Match, BASES.match(sequence)).end()
+    return "" if start == len(sequence) else f"{sequence[start]!r} at place {start + 1}"
 
 
 def refusal(sequence: str, window_bp: int) -> str | None:
     """Why a cleaned sequence cannot be used with a window of `window_bp`, or None if it can."""
     if not BASES.fullmatch(sequence):
-        return "letters other than A, C, G, T, N"
+        return "letters other than A, C, G, T, U, N"
     if len(sequence) < window_bp:
         return f"shorter than the window of {window_bp} bp"
     if 2 * sequence.count("N") > len(sequence):
@@ -144,12 +166,6 @@ def shuffle(sequence: str, rng: random.Random) -> str:
     return "".join(part if part[0] == "N" else _euler_walk(part, rng) for part in parts)
 
 
-def is_gzip(path: Path) -> bool:
-    """True if the file's first bytes are gzip's."""
-    with path.open("rb") as file:
-        return file.read(2) == GZIP_MAGIC
-
-
 def _euler_walk(sequence: str, rng: random.Random) -> str:
     followers: dict[str, list[str]] = {}
     for base, follower in zip(sequence, sequence[1:], strict=False):
@@ -183,16 +199,27 @@ def _last_exits(followers: dict[str, list[str]], root: str, rng: random.Random) 
     return exits
 
 
-def _open(path: Path) -> TextIO:
-    # Latin-1 reads any byte, so that a binary file is refused by its letters and not by a codec.
-    if is_gzip(path):
-        return gzip.open(path, "rt", encoding="latin-1")  # pyright: ignore[reportReturnType] "rt" gives text
-    return path.open(encoding="latin-1")
+def _decoded(stream: IO[bytes], path: Path) -> io.TextIOWrapper:
+    stat = path.stat()
+    encoding = _encoding(path, (stat.st_size, stat.st_mtime_ns))
+    return io.TextIOWrapper(cast(io.BufferedReader, stream), encoding, "backslashreplace")
 
 
-def _expect_blank(path: Path, number: int, text: str) -> None:
+@lru_cache(maxsize=64)
+def _encoding(path: Path, stamp: tuple[int, int]) -> str:
+    """The file's encoding by its first bytes; said, once, if it is not UTF-8."""
+    del stamp
+    with files.opened(path) as stream:
+        encoding = files.decoded(stream.read(files.GUESSED_BYTES)).encoding
+    if not encoding.startswith(("utf-16", "utf-32")):
+        return "utf-8-sig"
+    print(f"{path.name} is read as {encoding.upper()}")
+    return encoding
+
+
+def _expect_blank(name: str, number: int, *, text: str) -> None:
     if text:
         raise UserError(
-            f"{path} line {number} is {text[:40]!r}; wanted FASTA, whose records begin with a line "
+            f"{name} line {number} is {text[:40]!r}; wanted FASTA, whose records begin with a line "
             "'>name'"
         )

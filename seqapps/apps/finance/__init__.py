@@ -1,6 +1,6 @@
 """Daily prices: tomorrow's close and tomorrow's volatility from a window of OHLCV rows."""
 
-from seqapps.app import App, Asks, Feature
+from seqapps.app import App, Asks, Feature, Output
 from seqapps.apps.finance.params import Params
 
 APP = App(
@@ -18,7 +18,7 @@ APP = App(
     headline=("qlike", "min"),
     asks=Asks(
         "Give daily Open, High, Low, Close and Volume as CSV: the next day's close and volatility.",
-        endings=(".csv", ".txt", ".gz"),
+        endings=(".csv", ".txt", ".gz", ".xlsx", ".parquet"),
         pasted="pasted.csv",
     ),
     reported=(
@@ -32,4 +32,10 @@ APP = App(
         "return_per_year",
     ),
     resample="group",
+    outputs={
+        "close_quantiles": Output("in the unit of the window's closes", names="levels"),
+        "log_return_quantiles": Output("natural logarithm of next close over last", names="levels"),
+        "levels": Output("probability below a quantile"),
+        "variance": Output("range variance of the next day's log prices"),
+    },
 )

@@ -17,7 +17,7 @@ import pandas as pd
 import tensorflow as tf
 
 from seqapps.app import Evaluation
-from seqapps.apps.finance import indicators, prices, protocol, statistics
+from seqapps.apps.finance import indicators, preprocess, prices, protocol, statistics
 from seqapps.apps.finance.metrics import LEVELS
 from seqapps.apps.finance.params import Params
 
@@ -52,7 +52,7 @@ def responses(evaluation: Evaluation[Params]) -> dict[str, dict[str, np.ndarray]
         }
         for name in RULES
     }
-    for fold in protocol.folds(evaluation.params.preprocess):
+    for fold in protocol.folds(evaluation.params.preprocess, preprocess.last_day(evaluation.raw)):
         for symbol in np.unique(truth["symbol"][truth["fold"] == fold.name].astype(str)):
             rows = np.flatnonzero((truth["fold"] == fold.name) & (truth["symbol"] == symbol))
             history = read(evaluation.raw, symbol, fold)

@@ -13,12 +13,13 @@ import numpy as np
 import tensorflow as tf
 
 from seqapps.app import Endpoints
-from seqapps.apps.finance import APP, preprocess
+from seqapps.apps.finance import APP, preprocess, prices
 from seqapps.apps.finance.metrics import LEVELS
 from seqapps.apps.finance.model import MEDIAN
 from seqapps.apps.finance.params import Params
 from seqapps.apps.finance.statistics import BATCH
 from seqapps.config import UserError
+from seqapps.kit import rows
 from seqapps.pipeline import records
 
 INTERVALS = ((1, 3), (0, 4))
@@ -29,8 +30,11 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     """`serving_default`, and for evaluate `compared`: all networks side by side.
 
     `serving_default` takes `window` float32 (B, W, 5) and gives `close_quantiles` float64 (B, Q) in
-    the units of the window's closes, `log_return_quantiles` float32 (B, Q) and `variance` float32
-    (B,), the log range variance of the next day.
+    the units of the window's closes, `log_return_quantiles` float32 (B, Q), `levels` float32 (B, Q)
+    of both, and `variance` float32 (B,), the range variance of the next day's log prices. Days come
+    oldest first, which prices alone cannot show. A window with a price that is not above zero, a
+    High below its Low, an Open or Close outside of both (by more than rounding), or a volume below
+    zero fails the request, with its row and day (counted from 0).
 
     Raises:
         UserError: the shipped network is full_leaky and this is export.
@@ -59,6 +63,7 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
         }
 
     def serving_default(window, *more):
+        window = checked(window)
         batch = dict(zip(("window", "leaky"), (window, *more), strict=False))
         answer = model.shipped(batch)
         quantiles = widened(answer["quantiles"][:, None, -1], widths[:1])[:, 0]
@@ -67,11 +72,31 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
         return {
             "close_quantiles": close * tf.exp(tf.cast(quantiles, tf.float64)),
             "log_return_quantiles": quantiles,
+            "levels": tf.repeat(tf.constant([LEVELS]), tf.shape(window)[0], axis=0),
             "variance": tf.exp(answer["log_variance"][:, -1]),
         }
 
     named = {"serving_default": (serving_default, both if leaky else window_only)}
     return named if exporting else named | {"compared": (compared, both)}
+
+
+def checked(window: tf.Tensor) -> tf.Tensor:
+    """Windows (B, W, 5), once every day of each row can be one: the rules of predict's reader."""
+    opened, high, low, close, volume = tf.unstack(window, axis=-1)
+    top, bottom = tf.maximum(opened, close), tf.minimum(opened, close)
+    rules = [
+        (tf.reduce_min([opened, high, low, close], axis=0) > 0, "prices must be above zero"),
+        (high >= low, "High is below Low"),
+        (high >= top * (1 - prices.ROUNDING), "High is below Open or Close"),
+        (low <= bottom * (1 + prices.ROUNDING), "Low is above Open or Close"),
+        (volume >= 0, "Volume must not be below zero"),
+    ]
+    kept = tf.stack([rule for rule, _ in rules], axis=1)  # (B, rules, W)
+    broken = tf.argmin(tf.cast(tf.reduce_all(kept, axis=2), tf.int32), axis=1)
+    day = tf.argmin(tf.cast(tf.gather(kept, broken, batch_dims=1), tf.int32), axis=1)
+    reasons = tf.gather(tf.constant([reason for _, reason in rules]), broken)
+    reasons = tf.strings.join(["day ", tf.strings.as_string(day), " of 'window': ", reasons])
+    return rows.require(tf.reduce_all(kept, axis=[1, 2]), reasons, window)
 
 
 def calibration(model: keras.Model, folder: Path) -> np.ndarray:
@@ -101,13 +126,13 @@ def widened(quantiles: tf.Tensor, widths: tf.Tensor) -> tf.Tensor:
 
 
 def _validation(model: keras.Model, folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    rows = list(records.read(APP, folder, "validation"))
+    examples = list(records.read(APP, folder, "validation"))
     quantiles = []
-    for start in range(0, len(rows), BATCH):
+    for start in range(0, len(examples), BATCH):
         batch = {
-            name: tf.constant(np.stack([row[name] for row in rows[start : start + BATCH]]))
+            name: tf.constant(np.stack([row[name] for row in examples[start : start + BATCH]]))
             for name in ("window", "leaky")
         }
         quantiles.append(model(batch, training=False)["quantiles"][:, :, -1].numpy())
-    change = np.array([np.log(row["next"][3] / row["window"][-1, 3]) for row in rows])
+    change = np.array([np.log(row["next"][3] / row["window"][-1, 3]) for row in examples])
     return np.concatenate(quantiles), change[:, None]

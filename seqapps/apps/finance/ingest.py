@@ -54,10 +54,11 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
     counts: Counter[str] = Counter()
     manifest = []
     for symbol in symbols:
-        text, origin = _packaged(symbol) if table.source == "packages" else _own(table, symbol)
-        prices_table, notes = prices.parse(
-            text, origin["file"], date_order="auto" if origin["packaged"] else table.date_order
-        )
+        if table.source == "packages":
+            text, origin = _packaged(symbol)
+            _, prices_table, notes = prices.parse(text, origin["file"])
+        else:
+            (_, prices_table, notes), origin = _own(table, symbol)
         path = out / f"{symbol}.csv"
         prices.save(prices_table, path)
         counts[f"{symbol} rows"] = len(prices_table)
@@ -71,17 +72,21 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
     return dict(counts)
 
 
-def _own(table: Ingest, symbol: str) -> tuple[str, dict[str, Any]]:
+def _own(table: Ingest, symbol: str) -> tuple[prices.Priced, dict[str, Any]]:
+    """The prices in a user's file: its only table, or the one of the symbol."""
     path = table.files[symbol]
     if not path.is_file():
         raise UserError(f"ingest.files.{symbol}: {path} does not exist")
-    raw = path.read_bytes()
-    text = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    return text.decode("utf-8", "replace"), {
-        "file": path.as_posix(),
-        "packaged": False,
-        "licence": "not stated: the user's own file",
-    }
+    name = path.as_posix()
+    series = prices.read(path, name, date_order=table.date_order, decimals=table.decimals)
+    if len(series) > 1:
+        named = {str(priced.symbol).casefold(): priced for priced in series}
+        if symbol.casefold() not in named:
+            there = ", ".join(str(priced.symbol) for priced in series[:8])
+            raise UserError(f"ingest.files.{symbol}: {path} has no such symbol; there is: {there}")
+        series = [named[symbol.casefold()]]
+    origin = {"file": name, "packaged": False, "licence": "not stated: the user's own file"}
+    return series[0], origin
 
 
 def _packaged(symbol: str) -> tuple[str, dict[str, Any]]:

@@ -36,7 +36,8 @@ def demonstration(raw: Path, params: Params) -> dict[str, dict[str, dict[str, fl
         logs = np.log(table["close"].to_numpy())
         for mode in MODES:
             parts = [
-                _walk(table.index, logs, mode, fold) for fold in protocol.folds(params.preprocess)
+                _walk(table.index, logs, mode, fold)
+                for fold in protocol.folds(params.preprocess, table.index[-1])
             ]
             change, forecast = np.concatenate(parts, axis=1)
             if len(change):

@@ -17,6 +17,7 @@ Member = Annotated[
     str, Field(pattern=r"^(seqapps|rnn|gru|lstm|wlstm|wsaes_lstm)/(none|causal|full_leaky)$")
 ]
 DateOrder = Literal["auto", "mdy", "dmy"]
+Decimals = Literal["auto", "point", "comma"]
 
 
 class Ingest(config.Table):
@@ -28,13 +29,18 @@ class Ingest(config.Table):
     )
     files: dict[Symbol, Path] = Field({}, description="source = user: symbol -> CSV")
     date_order: DateOrder = Field("auto", description="of 03/04/2018 in a user's CSV")
+    decimals: Decimals = Field("auto", description="the sign before decimals in a user's CSV")
 
 
 class Preprocess(config.Table):
     """Walk-forward: the train, validation and test blocks of a fold."""
 
-    test_from: datetime.date = Field(description="first day of the first test block")
-    test_until: datetime.date = Field(description="last day of the last test block")
+    test_from: datetime.date | None = Field(
+        None, description="first day of the first test block; None = one block, the last"
+    )
+    test_until: datetime.date | None = Field(
+        None, description="last day of the last test block; None = the series' last"
+    )
     test_months: int = Field(ge=1, description="length of a test block: one fold each")
     validation_months: int = Field(ge=1, description="before the test block")
     train_months: int = Field(ge=1, description="before the validation block")
@@ -50,8 +56,8 @@ class Preprocess(config.Table):
 
     @field_validator("test_from")
     @classmethod
-    def _first_of_month(cls, value: datetime.date) -> datetime.date:
-        if value.day != 1:
+    def _first_of_month(cls, value: datetime.date | None) -> datetime.date | None:
+        if value and value.day != 1:
             raise ValueError("must be the first of a month: leak groups are months")
         return value
 
@@ -89,6 +95,13 @@ class Predict(config.Predict):
 
     days: int = Field(default=1, ge=1, description="forecasts made after each of the last days")
     date_order: DateOrder = Field(default="auto", description="of 03/04/2018 in a CSV")
+    decimals: Decimals = Field(default="auto", description="the sign before decimals in a CSV")
+    conformal: bool = Field(
+        default=True, description="calibrate the intervals on the series' own last 250 days"
+    )
+    backtest: int = Field(
+        default=0, ge=0, description="judge the forecasts of so many last days: coverage, pinball"
+    )
 
 
 class Params(config.Params):

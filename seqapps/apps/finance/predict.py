@@ -1,72 +1,167 @@
-"""Predict: a user's CSVs to tomorrow's quantiles of the close and tomorrow's volatility."""
+"""Predict: a user's prices to tomorrow's quantiles of the close and tomorrow's volatility.
+
+The intervals are calibrated on the series itself, where it is long enough: the distances from the
+median are multiplied by what the `CALIBRATION_DAYS` days before the forecast would have needed
+(split conformal prediction on a rolling window: Gibbs & Candes 2021 discuss why it must roll).
+"""
 
 import csv
 import itertools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from seqapps.app import Meta, Record, Skip
-from seqapps.apps.finance import preprocess, prices
+from seqapps.app import Meta, Record, Skip, UserFile
+from seqapps.apps.finance import metrics, preprocess, prices
+from seqapps.apps.finance.export import INTERVALS
 from seqapps.apps.finance.metrics import LEVELS
+from seqapps.apps.finance.model import MEDIAN
 from seqapps.apps.finance.params import Params
 from seqapps.config import UserError
 from seqapps.kit import plots
 
-SUFFIXES = (".csv", ".txt", ".csv.gz")
+CALIBRATION_DAYS = 250
 SHOWN_DAYS = 60
-COLUMNS = [
-    "symbol",
-    "after",
-    "last_close",
-    *(f"close_q{100 * level:g}" for level in LEVELS),
-    "volatility_percent",
-]
+QUANTILES = [f"close_q{100 * level:g}" for level in LEVELS]
+WIDTHS = [f"width{round(100 * (LEVELS[high] - LEVELS[low]))}" for low, high in INTERVALS]
+COLUMNS = ["file", "symbol", "after", "last_close", *QUANTILES, "volatility_percent", *WIDTHS]
+INSIDE = [name.replace("width", "inside") for name in WIDTHS]
+BACKTEST = ["file", "symbol", "after", *QUANTILES, "next_close", *INSIDE, *WIDTHS]
 
 
 def requests(
-    params: Params, assets: Path, paths: list[Path]
+    params: Params, assets: Path, file: UserFile | None
 ) -> Iterator[tuple[Meta, Record] | Skip]:
-    """The windows that end on each of the last `days` days of each CSV; the file names the symbol.
+    """The windows that end on each of the last `days` days of each symbol in a file.
+
+    With `conformal` and `backtest` windows of earlier days come before them, oldest first.
 
     Raises:
-        UserError: a file is not a CSV of daily prices, or holds closes only.
+        UserError: the file is no table of daily prices, or holds closes only.
     """
+    assert file is not None  # no option holds an input
     needed = preprocess.facts(assets)["window_days"]
-    for path in sorted(itertools.chain.from_iterable(_files(path) for path in paths)):
-        table, notes = prices.read(path, date_order=params.predict.date_order)
-        symbol = path.name.split(".")[0]
-        for note, count in notes.items():
-            print(f"predict: {symbol}: {note}: {count}")
-        if "high" not in table:
-            raise UserError(f"{path} has closes only; wanted Open, High, Low, Close and Volume")
-        if len(table) < needed:
-            yield Skip(f"fewer than {needed} days", path.name)
-            continue
-        yield from _windows(symbol, table, needed=needed, count=params.predict.days)
+    table = params.predict
+    for priced in prices.read(
+        file.path, file.name, date_order=table.date_order, decimals=table.decimals
+    ):
+        base = file.name.removesuffix(".csv")
+        symbol = priced.symbol or base.rpartition("/")[2]
+        for note, count in priced.notes.items():
+            print(f"predict: {file.name} {symbol}: {note}{f': {count}' if count > 1 else ''}")
+        if "high" not in priced.table:
+            raise UserError(
+                f"{file.name} has closes only; wanted Open, High, Low, Close and Volume"
+            )
+        name = base if priced.symbol is None else f"{base}-{priced.symbol}"
+        meta = {"file": file.name, "symbol": symbol, "name": name.replace("/", "~")}
+        if len(priced.table) < needed:
+            yield Skip(f"fewer than {needed} days", f"{file.name} {symbol}")
+        else:
+            yield from _windows(meta, priced.table, needed=needed, params=params)
 
 
 def render(
     params: Params, assets: Path, rows: Iterable[tuple[Meta, Record]], out: Path
 ) -> list[Path]:
-    """Writes `forecasts.csv` (a row per symbol and day) and `<symbol>.png`."""
-    del params, assets
-    written = [out / "forecasts.csv"]
-    with written[0].open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for symbol, group in itertools.groupby(rows, key=lambda row: row[0]["symbol"]):
-            answers = list(group)
-            writer.writerows(_row(meta, response) for meta, response in answers)
-            written.append(out / f"{symbol}.png")
-            with mpl.rc_context(plots.STYLE):
-                plots.save(fan(symbol, answers), written[-1])
+    """Writes `forecasts.csv` (a row per symbol and day) and `<file>.png`.
+
+    `width80` and `width95` are the factors by which the intervals were calibrated on the series, 1
+    where it is too short. With `backtest` also `backtest.csv`, a row per day whose next is known.
+    """
+    del assets
+    table = params.predict
+    written = [out / "forecasts.csv"] + ([out / "backtest.csv"] if table.backtest else [])
+    opened = [path.open("w", newline="", encoding="utf-8") for path in written]
+    try:
+        writers = [csv.writer(file) for file in opened]
+        for writer, columns in zip(writers, (COLUMNS, BACKTEST), strict=False):
+            writer.writerow(columns)
+        for name, group in itertools.groupby(rows, key=lambda row: row[0]["name"]):
+            answers = calibrated(list(group), conformal=table.conformal)
+            asked = [one for one in answers if one.meta["asked"]]
+            writers[0].writerows(_row(one) for one in asked)
+            if table.backtest:
+                judged = [one for one in answers if one.meta["judged"]]
+                writers[1].writerows(_judged_row(one) for one in judged)
+                print(f"predict: {said(judged)}")
+            if asked:
+                written.append(out / f"{name}.png")
+                with mpl.rc_context(plots.STYLE):
+                    plots.save(fan(asked), written[-1])
+    finally:
+        for file in opened:
+            file.close()
     return written
+
+
+class Answer(NamedTuple):
+    """One day's answer: quantiles (Q,) of the next close, calibrated by `widths` (2,)."""
+
+    meta: Meta
+    quantiles: np.ndarray
+    variance: float
+    widths: np.ndarray
+
+
+def calibrated(rows: list[tuple[Meta, Record]], *, conformal: bool) -> list[Answer]:
+    """The answers to one series' windows, oldest first, each calibrated by the days before it.
+
+    A width is the ceil((N + 1) p)-th smallest of how many half-widths from the median the N days
+    before fell; 1 if fewer than `CALIBRATION_DAYS` are there.
+    """
+    logs = np.log(np.stack([np.asarray(answer["close_quantiles"], float) for _, answer in rows]))
+    following = np.log([meta["next_close"] for meta, _ in rows])
+    middle = logs[:, MEDIAN]
+    scores = []
+    for low, high in INTERVALS:
+        below = (middle - following) / (middle - logs[:, low])
+        scores.append(np.maximum(below, (following - middle) / (logs[:, high] - middle)))
+    answers = []
+    for day, (meta, answer) in enumerate(rows):
+        widths = np.ones(len(INTERVALS))
+        if conformal and day >= CALIBRATION_DAYS:
+            before = slice(day - CALIBRATION_DAYS, day)
+            pairs = zip(scores, INTERVALS, strict=True)
+            widths = np.array([_factor(s[before], low, high=high) for s, (low, high) in pairs])
+        scaled = middle[day] + (logs[day] - middle[day]) * _by_level(widths)
+        answers.append(Answer(meta, np.exp(np.sort(scaled)), float(answer["variance"]), widths))
+    return answers
+
+
+def _factor(scores: np.ndarray, low: int, *, high: int) -> float:
+    rank = int(np.ceil((len(scores) + 1) * (LEVELS[high] - LEVELS[low]))) - 1
+    return max(float(np.sort(scores)[min(rank, len(scores) - 1)]), 1e-3)
+
+
+def _by_level(widths: np.ndarray) -> np.ndarray:
+    factors = np.ones(len(LEVELS))
+    for (low, high), width in zip(INTERVALS, widths, strict=True):
+        factors[[low, high]] = width
+    return factors
+
+
+def said(judged: list[Answer]) -> str:
+    """The line about a backtest: coverage of the intervals, pinball loss in % of the close."""
+    if not judged:
+        return "backtest: no day whose next is known"
+    closes = np.array([one.meta["next_close"] for one in judged])
+    quantiles = np.stack([one.quantiles for one in judged])
+    parts = []
+    for (low, high), name in zip(INTERVALS, WIDTHS, strict=True):
+        inside = np.mean((quantiles[:, low] <= closes) & (closes <= quantiles[:, high]))
+        parts.append(f"{inside:.1%} within {name.removeprefix('width')} %")
+    pinball = 100 * metrics.pinball(np.log(closes), np.log(quantiles), levels=LEVELS)
+    meta = judged[0].meta
+    return (
+        f"backtest of {meta['symbol']} ({meta['file']}), {len(judged)} days: {', '.join(parts)}; "
+        f"pinball loss {pinball:.3f} % of the close"
+    )
 
 
 def example_input(row: Record, out: Path) -> Path:
@@ -81,14 +176,14 @@ def example_input(row: Record, out: Path) -> Path:
     return path
 
 
-def fan(symbol: str, answers: list[tuple[Meta, Record]]) -> Figure:
+def fan(answers: list[Answer]) -> Figure:
     """The last closes, and the quantiles of the next after each day asked for."""
-    meta = answers[-1][0]
+    meta = answers[-1].meta
     closes, days = meta["closes"], pd.DatetimeIndex(meta["days"])
-    after = pd.DatetimeIndex([m["after"] for m, _ in answers])
+    after = pd.DatetimeIndex([one.meta["after"] for one in answers])
     shown = days.union(after)
     ahead = [days[days > day][0] if (days > day).any() else _next(shown[-1]) for day in after]
-    quantiles = np.stack([response["close_quantiles"] for _, response in answers])
+    quantiles = np.stack([one.quantiles for one in answers])
     drawn = plots.figure(9.0, 4.2)
     panel = drawn.subplots()
     panel.plot(days, closes, color="black", label="close")
@@ -100,44 +195,73 @@ def fan(symbol: str, answers: list[tuple[Meta, Record]]) -> Figure:
                 label=label,
             )  # fmt: skip
     panel.plot(ahead, quantiles[:, 2], "o", color=plots.BASELINE, markersize=4, label="median")
-    volatility = 100 * float(np.sqrt(answers[-1][1]["variance"]))
-    panel.set_title(f"{symbol} after {meta['after']}: next day's volatility {volatility:.2f} %")
+    volatility = 100 * float(np.sqrt(answers[-1].variance))
+    title = f"{meta['symbol']} after {meta['after']}: next day's volatility {volatility:.2f} %"
+    panel.set_title(title)
     panel.set_ylabel("close")
     panel.legend(loc="best")
     return drawn
 
 
-def _files(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    files = [p for p in path.iterdir() if p.name.lower().endswith(SUFFIXES)]
-    if not files:
-        raise UserError(f"{path} holds no file that ends in {', '.join(SUFFIXES)}")
-    return files
-
-
 def _windows(
-    symbol: str, table: pd.DataFrame, *, needed: int, count: int
-) -> Iterator[tuple[Meta, Record]]:
+    meta: Meta, table: pd.DataFrame, *, needed: int, params: Params
+) -> Iterator[tuple[Meta, Record] | Skip]:
+    options = params.predict
     rows = table[prices.OHLCV].to_numpy(np.float32)
-    for end in range(max(needed, len(table) - count + 1), len(table) + 1):
-        tail = table.iloc[-max(SHOWN_DAYS, count) :]
-        meta = {
-            "symbol": symbol,
-            "after": f"{table.index[end - 1]:%Y-%m-%d}",
-            "last_close": float(table["close"].iloc[end - 1]),
-            "days": tail.index,
-            "closes": tail["close"].to_numpy(),
-        }
-        yield meta, {"window": rows[end - needed : end]}
+    closes = table["close"].to_numpy()
+    broken = prices.breaks(table)
+    asked_from = len(table) - options.days + 1
+    judged_from = len(table) - options.backtest
+    first = min(asked_from, judged_from) - (CALIBRATION_DAYS if options.conformal else 0)
+    for end in range(max(needed, first), len(table) + 1):
+        day = f"{table.index[end - 1]:%Y-%m-%d}"
+        asked, judged = end >= asked_from, end < len(table) and end >= judged_from
+        if broken[end - needed + 1 : end].any():
+            if asked:
+                yield Skip(preprocess.BROKEN, f"{meta['file']} {meta['symbol']} {day}")
+            continue
+        tail = table.iloc[-max(SHOWN_DAYS, options.days) :]
+        shown = {"days": tail.index, "closes": tail["close"].to_numpy()} if asked else {}
+        following = float(closes[end]) if end < len(table) else np.nan
+        yield (
+            meta
+            | shown
+            | {
+                "after": day,
+                "last_close": float(closes[end - 1]),
+                "next_close": following,
+                "asked": asked,
+                "judged": judged,
+            },
+            {"window": rows[end - needed : end]},
+        )
 
 
-def _row(meta: Meta, response: Record) -> list[str | float]:
-    closes = [f"{value:.6g}" for value in response["close_quantiles"]]
-    volatility = 100 * float(np.sqrt(response["variance"]))
+def _row(one: Answer) -> list[str | float]:
+    volatility = 100 * float(np.sqrt(one.variance))
     return [
-        meta["symbol"], meta["after"], f"{meta['last_close']:.6g}", *closes, f"{volatility:.4g}"
-    ]  # fmt: skip
+        *(one.meta[name] for name in ("file", "symbol", "after")),
+        f"{one.meta['last_close']:.6g}",
+        *_short(one.quantiles),
+        f"{volatility:.4g}",
+        *_short(one.widths),
+    ]
+
+
+def _judged_row(one: Answer) -> list[str | float]:
+    close = one.meta["next_close"]
+    inside = [int(one.quantiles[low] <= close <= one.quantiles[high]) for low, high in INTERVALS]
+    return [
+        *(one.meta[name] for name in ("file", "symbol", "after")),
+        *_short(one.quantiles),
+        f"{close:.6g}",
+        *inside,
+        *_short(one.widths),
+    ]
+
+
+def _short(values: np.ndarray) -> list[str]:
+    return [f"{value:.6g}" for value in values]
 
 
 def _next(day: Any) -> Any:

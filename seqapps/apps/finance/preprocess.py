@@ -21,6 +21,11 @@ from seqapps.apps.finance.indicators import WARMUP_DAYS
 from seqapps.apps.finance.params import Params, Preprocess
 from seqapps.config import UserError
 
+BROKEN = (
+    f"more than {prices.LONG_GAP_DAYS} days without a row in the window, or a close that leaps: a "
+    "split that is not applied, or a wrong price"
+)
+
 
 class Series(NamedTuple):
     """One symbol's rows, float32 (days, 5), and those rows denoised with their future."""
@@ -28,7 +33,7 @@ class Series(NamedTuple):
     dates: pd.DatetimeIndex
     rows: np.ndarray
     leaky: np.ndarray
-    after_gap: np.ndarray  # bool: a day that follows more than `LONG_GAP_DAYS` without one
+    breaks: np.ndarray  # bool (days,), see `prices.breaks`
 
 
 def index(params: Params, raw: Path) -> Iterator[Item | Skip]:
@@ -40,7 +45,7 @@ def index(params: Params, raw: Path) -> Iterator[Item | Skip]:
     paths = [path for path in sorted(raw.glob("*.csv")) if _has_rows(path)]
     if not paths:
         raise UserError(f"{raw}: no series with Open, High, Low and Close; closes are not enough")
-    for fold in protocol.folds(params.preprocess):
+    for fold in protocol.folds(params.preprocess, last_day(raw)):
         for path in paths:
             yield from _of_fold(params.preprocess, fold, path)
 
@@ -67,8 +72,8 @@ def example(params: Params, assets: Path, item: Item) -> Record | Skip:
     series = load(path)
     days = window_days(params.preprocess)
     first = day - days + 1
-    if series.after_gap[first + 1 : day + 2].any():
-        return Skip(f"more than {prices.LONG_GAP_DAYS} days without a row in the window", item.key)
+    if series.breaks[first + 1 : day + 2].any():
+        return Skip(BROKEN, item.key)
     following = series.rows[day + 1]
     if following[1] <= following[2]:
         return Skip("High equals Low on the forecast day", item.key)
@@ -81,6 +86,11 @@ def example(params: Params, assets: Path, item: Item) -> Record | Skip:
         "date": f"{series.dates[day]:%Y-%m-%d}",
         "target_date": f"{series.dates[day + 1]:%Y-%m-%d}",
     }
+
+
+def last_day(raw: Path) -> Any:
+    """The last day, a pandas Timestamp, of all series that windows are made of."""
+    return max(load(str(path)).dates[-1] for path in sorted(raw.glob("*.csv")) if _has_rows(path))
 
 
 def window_days(table: Preprocess) -> int:
@@ -98,12 +108,11 @@ def load(path: str) -> Series:
     """A file of the ingest stage as arrays."""
     table = prices.load(Path(path))
     rows = table[prices.OHLCV].to_numpy()
-    gap = np.diff(table.index.to_numpy(), prepend=table.index.to_numpy()[:1])
     return Series(
         pd.DatetimeIndex(table.index),
         rows.astype(np.float32),
         leaky_rows(rows).astype(np.float32),
-        gap > np.timedelta64(prices.LONG_GAP_DAYS, "D"),
+        prices.breaks(table),
     )
 
 

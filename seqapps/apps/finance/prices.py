@@ -1,51 +1,76 @@
-"""Daily price tables: the CSV forms users bring, checked, as one form.
-
-Read: Yahoo (`Date,Open,High,Low,Close,Adj Close,Volume`), Stooq (`Date,Open,...` or
-`<TICKER>,...,<DATE>,...,<VOL>`) and Investing.com (`Date,Price,Open,High,Low,Vol.,Change %`, newest
-first, thousands commas, `1.23M`, byte-order mark); plain or .gz.
+"""Daily price tables: the cells of a user's file (see `tables`), checked, as one form.
 
 Made: columns `open, high, low, close, volume` (float64) indexed by `date`, oldest first. Where a
-file has adjusted closes, open, high, low and close are rescaled by adjusted / close.
+file has adjusted closes, open, high, low and close are rescaled by adjusted / close. The sign of
+decimals and the order of dates are decided once for a file, and said.
 """
 
-import gzip
-import io
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 
+from seqapps.apps.finance import tables
+from seqapps.apps.finance.params import Decimals
+from seqapps.apps.finance.tables import Cells
 from seqapps.config import UserError
 
 OHLC = ["open", "high", "low", "close"]
 OHLCV = [*OHLC, "volume"]
-NAMES = {
-    "price": "close",
-    "last": "close",
-    "close/last": "close",
-    "dcoilwtico": "close",
-    "vol": "volume",
-    "adj_close": "adjusted",
-    "adjclose": "adjusted",
-    "symbol": "ticker",
-}
-NULLS = {"", "-", ".", "null", "nan", "n/a", "n/d", "#n/a"}
+NULLS = {"", "-", ".", "null", "nan", "na", "none", "n/a", "n/d", "#n/a"}
 UNITS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9}
-NUMBER = re.compile(
-    r"^[$€£]?(-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d*)?(?:e[+-]?\d+)?)([kmb]?)$", re.I
-)
+NUMBER = re.compile(r"^[$€£]?(-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)([kmb]?)$", re.I)
+GROUPED = {
+    "point": re.compile(r"^(\D*)(\d{1,3}(?:,\d{3})+)(?![,\d])"),
+    "comma": re.compile(r"^(\D*)(\d{1,3}(?:\.\d{3})+)(?![.\d])"),
+}
 DATES = (
-    (re.compile(r"^(\d{4}-\d{2}-\d{2})(?:[T ].*)?$"), "%Y-%m-%d"),
-    (re.compile(r"^(\d{4}/\d{2}/\d{2})$"), "%Y/%m/%d"),
-    (re.compile(r"^(\d{8})$"), "%Y%m%d"),
+    (re.compile(r"^(\d{4}-\d{1,2}-\d{1,2})(?:[T ].*)?$"), "%Y-%m-%d"),
+    (re.compile(r"^(\d{4}/\d{1,2}/\d{1,2})(?: .*)?$"), "%Y/%m/%d"),
+    (re.compile(r"^(\d{4}\.\d{1,2}\.\d{1,2})(?: .*)?$"), "%Y.%m.%d"),
+    (re.compile(r"^((?:19|20)\d{6})$"), "%Y%m%d"),
     (re.compile(r"^([A-Za-z]{3} \d{1,2}, \d{4})$"), "%b %d, %Y"),
+    (re.compile(r"^([A-Za-z]{4,9} \d{1,2}, \d{4})$"), "%B %d, %Y"),
+    (re.compile(r"^(\d{1,2}[ -][A-Za-z]{3}[ -]\d{4})$"), "%d-%b-%Y"),
+    (re.compile(r"^(\d{1,2}[ -][A-Za-z]{3}[ -]\d{2})$"), "%d-%b-%y"),
 )
-NUMERIC_DATE = re.compile(r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})$")
+EPOCHS = (
+    (re.compile(r"^\d{10}$"), "s"),
+    (re.compile(r"^\d{13}$"), "ms"),
+    (re.compile(r"^\d{16}$"), "us"),
+)
+EXAMPLES = {"point": "1,234.5", "comma": "1.234,5"}
+NUMERIC_DATE = re.compile(r"^(\d{1,2})[/.-](\d{1,2})[/.-](\d{4})(?: .*)?$")
 LONG_GAP_DAYS = 10
+LONGEST_STEP = np.log(1.6)
+"""A close that moves further in a day is a wrong price or a split that is not applied."""
+
+FEWEST_ROWS = 5
+"""Fewer rows do not show how far they lie apart."""
+
+FREQUENCIES = (
+    (0.5, "hourly"),
+    (4.5, ""),
+    (10, "weekly"),
+    (45, "monthly"),
+    (1e9, "rarer"),
+)
+"""Most days between rows, by the median -> what such rows are; "" are daily ones."""
+
 ROUNDING = 1e-4  # bounds may be broken by this share: adjusted and printed prices are rounded
+
+
+class Priced(NamedTuple):
+    """A checked table of one symbol, and what was mended or left out, counted."""
+
+    symbol: str | None
+    table: pd.DataFrame
+    notes: Counter[str]
+
 
 SCHEMA = pa.DataFrameSchema(
     {name: pa.Column(float, pa.Check.gt(0), nullable=False) for name in OHLC}
@@ -66,39 +91,78 @@ HINTS = {
 }
 
 
-def read(path: Path, *, date_order: str = "auto") -> tuple[pd.DataFrame, Counter[str]]:
-    """A checked table of one symbol, and what was mended or left out, counted.
+def read(
+    path: Path, name: str, *, date_order: str = "auto", decimals: Decimals = "auto"
+) -> list[Priced]:
+    """A checked table for each symbol in a file.
 
     Args:
-        path: a CSV, perhaps .gz.
+        path: CSV, xlsx or parquet, perhaps compressed.
+        name: of the file in messages.
         date_order: "mdy" or "dmy" for dates like 03/04/2018; "auto" asks the file's other dates.
+        decimals: the sign before decimals; "auto" asks all numbers of the file.
 
     Raises:
         UserError: the columns, a date, a number or a bound is wrong; names the line and the way
             out.
     """
-    raw = path.read_bytes()
-    text = (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8", "replace")
-    return parse(text, str(path), date_order=date_order)
+    series = tables.read(path, name)
+    return [checked(cells, name, date_order=date_order, decimals=decimals) for cells in series]
 
 
-def parse(text: str, name: str, *, date_order: str = "auto") -> tuple[pd.DataFrame, Counter[str]]:
-    """See `read`; `text` is the file's content and `name` stands for it in messages."""
-    cells = _cells(text.lstrip("\ufeff"), name)
-    notes: Counter[str] = Counter()
-    table = pd.DataFrame(
-        {c: _numbers(cells[c], name) for c in [*OHLCV, "adjusted"] if c in cells.columns}  # pyright: ignore[reportArgumentType] pandas' stubs are too wide
+def parse(text: str, name: str, *, date_order: str = "auto") -> Priced:
+    """The checked table in a CSV's text that holds one symbol; `name` stands for it in messages."""
+    series = tables.of_text(text, name)
+    if len(series) > 1:
+        symbols = ", ".join(str(cells.symbol) for cells in series[:5])
+        raise UserError(f"{name} holds several symbols ({symbols}); name a file for each")
+    return checked(series[0], name, date_order=date_order)
+
+
+def checked(
+    cells: Cells, name: str, *, date_order: str = "auto", decimals: Decimals = "auto"
+) -> Priced:
+    """The numbers and dates of one symbol's cells, as a checked table; see `read`."""
+    notes = cells.notes.copy()
+    name = f"{name} ({cells.symbol})" if cells.symbol else name
+    columns = {*cells.table.columns}
+    ranges = {"open", "high", "low"} & columns
+    if ranges not in (set(), {"open", "high", "low"}) or not columns & {"close", "adjusted"}:
+        raise UserError(f"{name} has the columns {', '.join(cells.table.columns)}; {tables.WANTED}")
+    text: Any = _dated(cells.table, notes, name)
+    if "close" not in columns:
+        text = text.rename(columns={"adjusted": "close"})
+    sign = decimals if decimals != "auto" else _decimal_sign(text, cells.semicolons)
+    if sign == "comma":
+        notes["numbers with decimal commas"] = len(text)
+    table: Any = pd.DataFrame(
+        {c: _numbers(text[c], name, sign) for c in [*OHLCV, "adjusted"] if c in text.columns}
     )
-    table.index = pd.DatetimeIndex(_dates(cells["date"], name, date_order=date_order), name="date")  # pyright: ignore[reportArgumentType] pandas' stubs are too wide
+    times: Any = _dates(text["date"], name, date_order=date_order)
+    table.index = pd.DatetimeIndex(times.normalize(), name="date")
+    _require_daily(times, name)
     table = _ordered(_complete(table, notes), name, notes)
     table = _adjusted(table, notes)
     if list(table.columns) == ["close"]:
-        return _checked(table, CLOSES, name), +notes
+        return Priced(cells.symbol, _validated(table, CLOSES, name), +notes)
     table = _rounded(_with_volume(table, notes))[OHLCV]
-    notes["gaps of more than 10 days"] = int((_gap_days(table) > LONG_GAP_DAYS).sum())  # pyright: ignore[reportArgumentType] pandas' stubs are too wide
+    notes["gaps of more than 10 days"] = int((_gap_days(table) > LONG_GAP_DAYS).sum())
+    for day, factor in _leaps(table):
+        notes[f"{day}: the close is {factor:.3g} times the one before; a split not applied?"] = 1
     notes["rows with zero volume"] = int((table["volume"] == 0).sum())
     notes["rows without a range"] = int((table["high"] <= table["low"]).sum())
-    return _checked(table, SCHEMA, name), +notes  # pyright: ignore[reportArgumentType] pandas' stubs are too wide
+    return Priced(cells.symbol, _validated(table, SCHEMA, name), +notes)
+
+
+def breaks(table: pd.DataFrame) -> np.ndarray:
+    """The days, bool (D,), that no window may hold beside the day before.
+
+    They follow a gap of more than `LONG_GAP_DAYS`, or a close that moved further than any market
+    does, up or down (`LONGEST_STEP`).
+    """
+    gaps = np.concatenate([[0], _gap_days(table)]) > LONG_GAP_DAYS
+    logs = np.log(table["close"].to_numpy())
+    return gaps | (np.abs(np.diff(logs, prepend=logs[:1])) > LONGEST_STEP)
 
 
 def load(path: Path) -> pd.DataFrame:
@@ -112,84 +176,119 @@ def save(table: pd.DataFrame, path: Path) -> None:
     table.to_csv(path, date_format="%Y-%m-%d")
 
 
-def _cells(text: str, name: str) -> pd.DataFrame:
-    try:
-        cells = pd.read_csv(
-            io.StringIO(text),
-            dtype=str,
-            keep_default_na=False,
-            sep=None,  # pyright: ignore[reportArgumentType] stubs take no None
-            engine="python",
-            skipinitialspace=True,
+def _dated(cells: pd.DataFrame, notes: Counter[str], name: str) -> pd.DataFrame:
+    """The rows, without those above the first and below the last date: notes and blank lines."""
+    patterns = [pattern for pattern, _ in (*DATES, *EPOCHS)] + [NUMERIC_DATE]
+    is_date: Any = cells["date"].map(lambda cell: any(pattern.match(cell) for pattern in patterns))
+    if not is_date.any():
+        line, word = cells.index[0], cells["date"].iloc[0]
+        raise UserError(f"{name} line {line}: '{word[:40]}' is not a date such as 2018-12-31")
+    places = np.flatnonzero(is_date)
+    inside = cells.iloc[places[0] : places[-1] + 1]
+    notes["lines left out: no date, at the table's ends"] = len(cells) - len(inside)
+    return inside
+
+
+def _decimal_sign(text: pd.DataFrame, semicolons: bool) -> Literal["point", "comma"]:
+    """The sign before decimals in all prices of a file.
+
+    Where a number has both signs the later one counts; a comma that parts no group of three digits,
+    or stands between semicolons beside no point, is decimal.
+    """
+    numbers = [cell for c in [*OHLC, "adjusted"] if c in text for cell in text[c]]
+    both = [cell for cell in numbers if "," in cell and "." in cell]
+    if both:
+        commas = sum(cell.rindex(",") > cell.rindex(".") for cell in both)
+        return "comma" if 2 * commas > len(both) else "point"
+    with_comma = [cell for cell in numbers if "," in cell]
+    if with_comma:
+        grouped = all(
+            GROUPED["point"].match(cell) and not cell.lstrip("$€£-").startswith("0,")
+            for cell in with_comma
         )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, ValueError) as error:
-        raise UserError(f"{name} is not a CSV with a header: {error}") from None
-    cells.columns = [_column(str(c)) for c in cells.columns]
-    missing = [c for c in ("date", "close") if c not in cells.columns]
-    if missing or ({"open", "high", "low"} & {*cells.columns}) not in (
-        set(),
-        {"open", "high", "low"},
-    ):
-        raise UserError(
-            f"{name} has the columns {', '.join(cells.columns)}; wanted Date, Open, High, Low, "
-            "Close (or Price) and Volume (Yahoo, Stooq or Investing.com)"
-        )
-    if "ticker" in cells and cells["ticker"].nunique() > 1:
-        tickers = ", ".join(sorted(cells["ticker"].unique())[:5])
-        raise UserError(f"{name} holds several symbols ({tickers}); split it into a file for each")
-    if cells.empty:
-        raise UserError(f"{name} has a header but no rows")
-    return cells
+        return "point" if grouped and not semicolons else "comma"
+    return "comma" if any(cell.count(".") > 1 for cell in numbers) else "point"
 
 
-def _column(text: str) -> str:
-    plain = re.sub(r"[<>.*]", "", text).strip().lower()
-    return NAMES.get(plain.replace(" ", "_"), NAMES.get(plain, plain))
-
-
-def _numbers(cells: pd.Series, name: str) -> np.ndarray:
+def _numbers(cells: pd.Series, name: str, sign: Literal["point", "comma"]) -> np.ndarray:
     values = np.empty(len(cells))
-    for row, cell in enumerate(cells):
-        word = cell.strip()
-        match = NUMBER.match(word)
-        if word.lower() in NULLS:
+    mark, group = (".", ",") if sign == "point" else (",", ".")
+    for row, (line, cell) in enumerate(cells.items()):
+        word = cell.strip().replace("\u00a0", "").replace(" ", "").rstrip("%")
+        if grouped := GROUPED[sign].match(word):
+            word = word.replace(grouped[2], grouped[2].replace(group, ""), 1)
+        match = NUMBER.match(word.replace(mark, ".") if group not in word else "")
+        if cell.strip().lower() in NULLS:
             values[row] = np.nan
-        elif match and match[1]:
-            values[row] = float(match[1].replace(",", "")) * UNITS[match[2].lower()]
+        elif match and np.isfinite(float(match[1]) * UNITS[match[2].lower()]):
+            values[row] = float(match[1]) * UNITS[match[2].lower()]
         else:
             raise UserError(
-                f"{name} line {row + 2}: {cells.name} is '{cell}'; wanted a number like 1,234.5 or "
-                "1.23M (a decimal comma is not understood: export with decimal points)"
+                f"{name} line {line}: {cells.name} is '{cell[:40]}'; the file's numbers have "
+                f"decimal {sign}s, so wanted one like {EXAMPLES[sign]} or 1M; DECIMALS=point or "
+                "comma decides otherwise"
             )
     return values
 
 
 def _dates(cells: pd.Series, name: str, *, date_order: str) -> pd.DatetimeIndex:
-    cells = cells.str.strip()
+    for pattern, unit in EPOCHS:
+        if cells.str.match(pattern).all():
+            return pd.DatetimeIndex(pd.to_datetime(cells.astype("int64"), unit=unit)).as_unit("ns")
     for pattern, form in DATES:
         columns = cells.str.extract(pattern)[0]
         if columns.notna().all():
-            return _to_dates(columns, form, cells=cells, name=name)
+            columns = columns.str.replace(" ", "-") if "-%b-" in form else columns
+            days = _to_dates(columns, form, cells=cells, name=name)
+            return days + _clock(cells)
     parts = cells.str.extract(NUMERIC_DATE)
     if parts.isna().any(axis=None):
         row = int(parts.isna().any(axis=1).to_numpy().argmax())
-        word = cells.iloc[row]
-        raise UserError(f"{name} line {row + 2}: '{word}' is not a date such as 2018-12-31")
-    order = date_order if date_order != "auto" else _order(parts.astype(int), name)
+        wrong = f"'{cells.iloc[row][:40]}' is not a date such as 2018-12-31"
+        if row == 0:
+            wrong += ", or is written otherwise than the file's other dates"
+        raise UserError(f"{name} line {cells.index[row]}: {wrong}")
+    with_dots = bool(cells.str.contains(".", regex=False).all())  # as where the day comes first
+    order = date_order if date_order != "auto" else _order(parts.astype(int), with_dots, name=name)
     form = "%m-%d-%Y" if order == "mdy" else "%d-%m-%Y"
-    return _to_dates(parts[0] + "-" + parts[1] + "-" + parts[2], form, cells=cells, name=name)
+    days = _to_dates(parts[0] + "-" + parts[1] + "-" + parts[2], form, cells=cells, name=name)
+    return days + _clock(cells)
+
+
+def _clock(cells: pd.Series) -> pd.TimedeltaIndex:
+    """The time of day behind a date; zero where there is none."""
+    times = cells.str.extract(r"[T ](\d{1,2}:\d{2}(?::\d{2})?)")[0]
+    times = times.where(times.isna() | (times.str.count(":") == 2), times + ":00")
+    return pd.TimedeltaIndex(pd.to_timedelta(times, errors="coerce").fillna(pd.Timedelta(0)))
+
+
+def _require_daily(times: pd.DatetimeIndex, name: str) -> None:
+    """Refuses rows that are not daily: the model answers about the next day."""
+    moments = np.unique(times.to_numpy())
+    if len(moments) < FEWEST_ROWS:
+        return
+    usual = float(np.median(np.diff(moments) / np.timedelta64(1, "D")))
+    frequency = next(words for most, words in FREQUENCIES if usual <= most)
+    if frequency:
+        raise UserError(
+            f"{name} holds {frequency} rows (half of them {usual:.3g} days apart or more); the "
+            "model answers about the next day: give daily rows"
+        )
 
 
 def _to_dates(words: pd.Series, form: str, *, cells: pd.Series, name: str) -> pd.DatetimeIndex:
     days = pd.to_datetime(words, format=form, errors="coerce")
     if days.isna().any():
         row = int(days.isna().to_numpy().argmax())
-        raise UserError(f"{name} line {row + 2}: '{cells.iloc[row]}' is not a day of the calendar")
+        raise UserError(
+            f"{name} line {cells.index[row]}: '{cells.iloc[row]}' is not a day of the calendar"
+        )
     return pd.DatetimeIndex(days).as_unit("ns")
 
 
-def _order(parts: pd.DataFrame, name: str) -> str:
+def _order(parts: pd.DataFrame, with_dots: bool, *, name: str) -> str:
     day_first, month_first = (parts[0] > 12).any(), (parts[1] > 12).any()
+    day_first |= with_dots and not month_first
     if day_first == month_first:
         why = "of both kinds" if day_first else "that could be either (03/04/2018)"
         raise UserError(
@@ -252,7 +351,16 @@ def _gap_days(table: pd.DataFrame) -> np.ndarray:
     return np.diff(table.index.to_numpy()).astype("timedelta64[D]").astype(int)
 
 
-def _checked(table: pd.DataFrame, schema: pa.DataFrameSchema, name: str) -> pd.DataFrame:
+def _leaps(table: pd.DataFrame) -> list[tuple[str, float]]:
+    """The days whose close is further from the one before than `LONGEST_STEP`, and how far."""
+    close = table["close"].to_numpy()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factors = close[1:] / close[:-1]
+        far = np.flatnonzero(np.abs(np.log(factors)) > LONGEST_STEP)
+    return [(f"{table.index[day + 1]:%Y-%m-%d}", float(factors[day])) for day in far]
+
+
+def _validated(table: pd.DataFrame, schema: pa.DataFrameSchema, name: str) -> pd.DataFrame:
     try:
         return schema.validate(table)
     except pa.errors.SchemaError as error:

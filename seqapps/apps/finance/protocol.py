@@ -47,11 +47,18 @@ class Fold:
         return np.where(same, other, np.where(inside, "purged", ""))
 
 
-def folds(table: Preprocess) -> list[Fold]:
-    """The folds of `[preprocess]`, in order of time; the last test block may be short."""
+def folds(table: Preprocess, last: Any) -> list[Fold]:
+    """The folds of `[preprocess]`, in order of time; the last test block may be short.
+
+    Args:
+        table: names the blocks; without `test_until` they end with `last`, and without `test_from`
+            there is one, whose last month is that of its end.
+        last: the last day of all series.
+    """
     blocks: list[Fold] = []
-    test: Any = pd.Timestamp(table.test_from)
-    after: Any = pd.Timestamp(table.test_until) + pd.Timedelta(days=1)
+    after: Any = pd.Timestamp(table.test_until or last) + pd.Timedelta(days=1)
+    month = (after - pd.Timedelta(days=1)).normalize().replace(day=1)
+    test: Any = pd.Timestamp(table.test_from or month - pd.DateOffset(months=table.test_months - 1))
     while test < after:
         end = min(test + pd.DateOffset(months=table.test_months), after)
         validation = test - pd.DateOffset(months=table.validation_months)

@@ -1,6 +1,6 @@
 """A melody over its chords: how likely a note is, and new melodies for a tune's accompaniment."""
 
-from seqapps.app import App, Asks, Feature
+from seqapps.app import App, Asks, Feature, Output
 from seqapps.apps.jazz.params import Params
 
 APP = App(
@@ -20,7 +20,7 @@ APP = App(
     headline=("perplexity", "min"),
     asks=Asks(
         "Write chords, a bar each, or give a tune (MIDI, MusicXML, ABC): a solo over them.",
-        endings=(".mid", ".midi", ".musicxml", ".xml", ".mxl", ".abc"),
+        endings=(".mid", ".midi", ".kar", ".musicxml", ".xml", ".mxl", ".abc"),
     ),
     evaluated=("score",),
     reported=(
@@ -36,4 +36,14 @@ APP = App(
     ),
     resample="group",
     instead_of_input=("chords",),
+    outputs={
+        "pitch": Output("MIDI number, 0 a rest"),
+        "onset": Output("quarter notes"),
+        "duration": Output("quarter notes"),
+        "log_probability": Output("natural logarithm, per note"),
+        "pitch_log_probability": Output("natural logarithm, of a rest, then MIDI 36 to 100 in C"),
+        "duration_log_probability": Output("natural logarithm, of 1 to 48 twelfths of a quarter"),
+        "top_pitch": Output("MIDI number, 0 a rest"),
+        "top_duration": Output("quarter notes"),
+    },
 )

@@ -13,7 +13,8 @@ from seqapps.app import Endpoints
 from seqapps.apps.jazz import frontend, playing
 from seqapps.apps.jazz.frontend import LONGEST, PITCHES
 from seqapps.apps.jazz.params import Params
-from seqapps.apps.jazz.tunes import LOWEST, TICKS
+from seqapps.apps.jazz.tunes import LOWEST, MOST_QUARTERS, TICKS
+from seqapps.kit.rows import require_all
 
 SHOWN = 5
 """K."""
@@ -37,6 +38,15 @@ WISHES = (
 )
 
 
+MOST_UNITS_OF_A_BAR = 255
+"""Largest number over a meter's line, as in MIDI."""
+
+NEAR_A_TICK = 0.01
+"""Ticks that a duration may be away from a whole one."""
+
+MOST_TEMPERATURE = 1000
+
+
 def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     """`score` and `serving_default`; both take a chart, see the features of the application.
 
@@ -49,18 +59,21 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     `pitch` and `duration` the notes to go on from, none if durations are 0. It gives a line: MIDI
     `pitch` (B, T), 0 a rest; `onset` and `duration` (B, T) in quarter notes, duration 0 after the
     end; `log_probability` (B, T). A temperature of 0 asks for beam search.
+
+    A row that can be no tune (a meter over 5, chords of other numbers than 0 and 1, negative
+    durations, ...) fails the request, with its number and the rule.
     """
     del params, assets
 
     def score(*request):
-        batch = _named(LINE + CHART, request)
+        batch = _checked(_named(LINE + CHART, request))
         chart = frontend.chart(batch)
         line = frontend.line(batch, chart)
         joint = model.joint(chart, line)
         return judged(chart, line, joint)
 
     def serving_default(*request):
-        batch = _named(LINE + CHART + WISHES, request)
+        batch = _checked(_named(LINE + CHART + WISHES, request))
         chart = frontend.chart(batch)
         primer = frontend.line(batch, chart)
         total = tf.cast(batch["beats"], tf.int32) * chart.beat
@@ -81,6 +94,53 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
 
 def _named(specs: Any, request: Any) -> dict[str, tf.Tensor]:
     return {spec.name: value for spec, value in zip(specs, request, strict=True)}
+
+
+def _checked(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """The batch, once every row is a tune that can be: the rules of predict's readers."""
+
+    def all_of(values: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_all(values, axis=list(range(1, values.shape.rank)))
+
+    def within(name: str, low: float, *, high: float) -> tuple[tf.Tensor, str]:
+        values = batch[name]
+        inside = (values >= low) & (values <= high)
+        return all_of(inside), f"'{name}' holds a number outside {low:g} to {high:g}"
+
+    def every_row(holds: tf.Tensor) -> tf.Tensor:
+        return tf.fill([tf.shape(batch["pickup"])[0]], holds)
+
+    chords, meter, duration = batch["chords"], batch["meter"], batch["duration"]
+    beats, notes = tf.shape(chords)[1], tf.shape(duration)[1]
+    alike = (tf.shape(batch["bass"])[1] == beats) & (tf.shape(batch["tonic"])[1] == beats)
+    ticks = duration * TICKS
+    fit = (tf.abs(ticks - tf.round(ticks)) < NEAR_A_TICK) & (ticks >= 0) & (ticks <= LONGEST)
+    denominator = tf.reduce_any(meter[:, 1:] == tf.constant([[2, 4, 8]], tf.int64), axis=1)
+    numerator = (meter[:, 0] >= 1) & (meter[:, 0] <= MOST_UNITS_OF_A_BAR)
+    rules = [
+        (every_row(alike & (beats > 0)), "'chords', 'bass', 'tonic' differ in beats or have none"),
+        (every_row(tf.shape(batch["pitch"])[1] == notes), "'pitch', 'duration' differ in notes"),
+        (all_of((chords == 0) | (chords == 1)), "'chords' holds numbers other than 0 and 1"),
+        within("bass", -1, high=11),
+        within("tonic", 0, high=11),
+        (numerator & denominator, "'meter' is not a number over 2, 4 or 8"),
+        within("pickup", 0, high=MOST_QUARTERS),
+        within("pitch", 0, high=127),
+        (all_of(fit), "'duration' is not 0 to 48 twelfths of a quarter note"),
+        (
+            all_of((duration[:, 1:] == 0) | (duration[:, :-1] > 0)),
+            "'duration' is 0, which ends a line, before other notes",
+        ),
+    ]
+    if "beats" in batch:
+        in_chart = (batch["beats"] >= 1) & (batch["beats"] <= tf.cast(beats, tf.int64))
+        above_zero = (batch["top_p"] > 0) & (batch["top_p"] <= 1)
+        rules += [
+            (in_chart, "'beats' is not a number from 1 to the beats of 'chords'"),
+            within("temperature", 0, high=MOST_TEMPERATURE),
+            (above_zero, "'top_p' is not above 0 and at most 1"),
+        ]
+    return require_all(rules, batch)
 
 
 def choose(first: tf.Tensor) -> Any:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from seqapps.app import Skip
-from seqapps.apps.jazz import scores, tunes
+from seqapps.apps.jazz import reader, tunes
 from seqapps.apps.jazz.params import Params
 from seqapps.apps.jazz.scores import Score
 from seqapps.artifacts import fingerprints, layout
@@ -50,16 +50,20 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
     left_out: dict[str, list[str]] = {}
     with (out / "scores.jsonl").open("w") as file:
         for entry in entries:
-            for score in scores.read(out / "files" / entry["file"]):
+            for score in reader.read(out / "files" / entry["file"]):
                 tune = score if isinstance(score, Skip) else tunes.arrange(score)
                 if isinstance(tune, Skip) or isinstance(score, Skip):
                     assert isinstance(tune, Skip)
                     counts[f"skipped: {tune.reason}"] += 1
                     left_out.setdefault(tune.reason, []).append(tune.key)
                     continue
+                for remark in score.remarks:
+                    print(f"ingest: {score.name}: {remark}")
                 counts["tunes"] += 1
                 counts["notes"] += sum(len(part) for part in score.parts)
-                file.write(json.dumps(dataclasses.asdict(score)) + "\n")
+                fields = dataclasses.asdict(score)
+                del fields["recording"]  # only predict plays a tune's own voices
+                file.write(json.dumps(fields) + "\n")
     for reason, names in left_out.items():
         print(f"ingest: {len(names)} left out: {reason} ({', '.join(names[:3])})")
     if not counts["tunes"]:
@@ -76,20 +80,26 @@ def load(raw: Path) -> list[Score]:
 
 
 def files(paths: list[Path]) -> list[Path]:
-    """The files of music among files and folders, in order.
+    """Files, and the files of music in folders, in order; what else folders hold is counted.
 
     Raises:
-        UserError: a path does not exist, has another format, or a folder holds none.
+        UserError: a path does not exist, or a folder holds no file with a known ending.
     """
-    known = scores.MIDI + scores.NOTATION
+    known = reader.SUFFIXES
     listed: list[Path] = []
     for path in paths:
         if not path.exists():
             raise UserError(f"{path} does not exist; paths count from the project's folder")
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in known)
-        if path.is_file() and path.suffix.lower() not in known or path.is_dir() and not inside:
+        if path.is_file():
+            listed.append(path)
+            continue
+        every = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+        inside = [p for p in every if p.suffix.lower() in known]
+        if not inside:
             raise UserError(f"{path}: no file of music; wanted one that ends in {', '.join(known)}")
-        listed += inside if path.is_dir() else [path]
+        if others := len(every) - len(inside):
+            print(f"ingest: {path}: {others} files with other endings than {', '.join(known)}")
+        listed += inside
     return listed
 
 

@@ -59,15 +59,15 @@ class Predict(config.Predict):
     """Options of `make predict`."""
 
     chords: str = Field(
-        default="", description='in place of INPUT: "C7 F7 C7 G7" or "Dm7 G7, C, %, C"'
+        default="", description='in place of INPUT: "C7 F7 C7 G7" or "| Dm7 G7 | C^7 | % |"'
     )
     meter: str = Field(
-        default="4/4", pattern=r"^\d+/\d+$", description="with CHORDS: a chord a bar"
+        default="4/4", pattern=r"^[0-9]{1,3}/[0-9]$", description="with CHORDS: a chord a bar"
     )
     choruses: int = Field(default=1, ge=1, le=16, description="with CHORDS: times through")
-    temperature: float = Field(default=1.0, gt=0)
+    temperature: float = Field(default=1.0, gt=0, le=1000)
     top_p: float = Field(default=0.95, gt=0, le=1)
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, le=10**9)
     beam: bool = Field(
         default=False, description="search for a likely line instead of sampling one"
     )
@@ -77,7 +77,12 @@ class Predict(config.Predict):
     swing: bool = Field(
         default=False, description="the second half of a beat falls on its last third"
     )
-    tempo: int = Field(default=120, ge=20, le=400, description="quarter notes a minute")
+    tempo: float | None = Field(
+        default=None, ge=20, le=400, description="quarter notes a minute; None = the tune's, or 120"
+    )
+    melody: str = Field(
+        default="", description="the part that the solo replaces, by name or number; else the first"
+    )
 
 
 class Params(config.Params):

@@ -15,13 +15,16 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
-from seqapps.apps.jazz.scores import Note
+from seqapps.apps.jazz.scores import Note, Voice
 from seqapps.apps.jazz.tunes import TICKS, beat_ticks
 from seqapps.kit import plots
 
 VELOCITY = {"solo": 92, "accompaniment": 62}
 RESOLUTION = 480
 PIANO = 0
+MOST_VOICES = 14
+"""Of the accompaniment: MIDI has 15 channels beside the drums', one is the solo's."""
+
 PEAK = 0.8
 SHARPS_OF_TONIC = {7 * sharps % 12: sharps for sharps in range(-5, 7)}
 BASS_FROM, CHORD_FROM = 36, 54
@@ -38,7 +41,11 @@ PAGE = {
 
 @dataclass(frozen=True)
 class Performance:
-    """A performance: notes (onset, end, MIDI pitch) of solo and accompaniment, tempo and meter."""
+    """A performance: notes (onset, end, MIDI pitch) of solo and accompaniment, tempo and meter.
+
+    `voices` is the accompaniment as its file plays it, with programs, dynamics and drums; without
+    them a piano plays it.
+    """
 
     title: str
     solo: list[Note]
@@ -46,8 +53,9 @@ class Performance:
     meter: tuple[int, int]
     pickup: float
     tonic: int
-    tempo: int = 120
+    tempo: float = 120
     swing: bool = False
+    voices: tuple[Voice, ...] = ()
 
 
 def solo_of(response: dict[str, Any]) -> list[Note]:
@@ -81,7 +89,9 @@ def write(performance: Performance, out: Path, name: str) -> list[Path]:
     midi(performance).write(str(paths[0]))
     notation(performance, paths[1])
     paths[2].write_bytes(sound(paths[0].read_bytes()))
-    plots.save(roll(performance), paths[3])
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # of a title in a script that the font lacks
+        plots.save(roll(performance), paths[3])
     picture = out / f"{name}-score.png"
     picture.write_bytes(engraved(paths[1]))
     return [*paths, picture]
@@ -96,15 +106,23 @@ def midi(performance: Performance) -> Any:
     file.time_signature_changes.append(pretty_midi.TimeSignature(numerator, denominator, 0))
     file.key_signature_changes.append(pretty_midi.KeySignature(performance.tonic, 0))
     second = 60 / performance.tempo
-    for part, velocity in VELOCITY.items():
-        instrument = pretty_midi.Instrument(PIANO, name=part)
-        for onset, end, pitch in getattr(performance, part):
+    voices = performance.voices or (by_piano("accompaniment", performance.accompaniment),)
+    for voice in (by_piano("solo", performance.solo), *_within_channels(voices)):
+        # mido writes names as Latin-1; so their UTF-8 lies in the file.
+        name = voice.name.encode("utf-8", "replace").decode("latin-1")
+        instrument = pretty_midi.Instrument(voice.program, voice.drums, name=name)
+        for onset, end, pitch, velocity in voice.notes:
             begin, until = (swung(time) if performance.swing else time for time in (onset, end))
             instrument.notes.append(
                 pretty_midi.Note(velocity, pitch, begin * second, until * second)
             )
         file.instruments.append(instrument)
     return file
+
+
+def by_piano(part: str, notes: list[Note]) -> Voice:
+    """The solo or the accompaniment as a piano plays it, a part of `VELOCITY`."""
+    return Voice(part, PIANO, False, [(*note, VELOCITY[part]) for note in notes])
 
 
 def swung(time: float) -> float:
@@ -130,7 +148,7 @@ def notation(performance: Performance, path: Path) -> None:
         if voice:
             part = _part(performance, voice, _bars_end(performance, end))
             if number == 0:
-                part.insert(0, tempo.MetronomeMark(number=performance.tempo))
+                part.insert(0, tempo.MetronomeMark(number=round(performance.tempo)))
             score.insert(0, part)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -191,8 +209,22 @@ def roll(performance: Performance) -> Figure:
         panel.set_xlabel("quarter notes; lines are bars")
         panel.set_ylabel("MIDI pitch")
         panel.set_title(performance.title)
-        panel.legend(loc="upper right", ncols=2)
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(loc="upper right", ncols=2)
     return drawn
+
+
+def _within_channels(voices: tuple[Voice, ...]) -> tuple[Voice, ...]:
+    """The voices; too many for MIDI's channels are one voice for each program."""
+    if len(voices) <= MOST_VOICES:
+        return voices
+    together: dict[tuple[bool, int], list[Voice]] = {}
+    for voice in voices:
+        together.setdefault((voice.drums, voice.program), []).append(voice)
+    return tuple(
+        Voice(", ".join(v.name for v in alike), program, drums, [n for v in alike for n in v.notes])
+        for (drums, program), alike in together.items()
+    )
 
 
 def _from(lowest: int, pitch_class: int) -> int:
@@ -207,7 +239,7 @@ def _chords(notes: list[Note]) -> list[tuple[Fraction, Fraction, list[int]]]:
         together.setdefault(begin, []).append((max(round(end * TICKS), begin + 1), pitch))
     onsets = sorted(together)
     symbols = []
-    for begin, following in zip(onsets, [*onsets[1:], None], strict=True):
+    for begin, following in zip(onsets, [*onsets[1:], None], strict=False):
         end = max(end for end, _ in together[begin])
         end = end if following is None else min(end, following)
         pitches = sorted({pitch for _, pitch in together[begin]})

@@ -1,75 +1,87 @@
-"""Predict: a user's tunes or chords to a solo over them, as files that a musician opens."""
+"""Predict: a user's tune or chords to a solo over them, as files that a musician opens."""
 
-import re
+import itertools
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from seqapps.app import Meta, Record, Skip
-from seqapps.apps.jazz import ingest, performance, scores, tunes
+from seqapps.app import Meta, Record, Skip, UserFile
+from seqapps.apps.jazz import charts, performance, reader, tunes
 from seqapps.apps.jazz.params import Params, Predict
 from seqapps.apps.jazz.performance import Performance
-from seqapps.apps.jazz.scores import Note
+from seqapps.apps.jazz.scores import Note, Score, Voice
 from seqapps.apps.jazz.tunes import TICKS, Tune
 from seqapps.config import UserError
 
-SAME = ("%", ".")
-SILENT = ("NC", "N.C.")
+TEMPO, SLOWEST, FASTEST = 120.0, 20.0, 400.0
+LONGEST_NAME, LONGEST_TITLE = 200, 80
+"""Bytes of an output's name, and signs of a title."""
 
 
 def requests(
-    params: Params, assets: Path, paths: list[Path]
+    params: Params, assets: Path, file: UserFile | None
 ) -> Iterator[tuple[Meta, Record] | Skip]:
-    """A chart of each tune in the files, or of the chords given; its name and accompaniment.
+    """A chart of each tune in the file, or of the chords given; its name and accompaniment.
 
     Raises:
-        UserError: a file has no known format, or a chord cannot be read.
+        UserError: a chord cannot be read, no part is called as `predict.melody` says, or the file
+            holds one tune at most and that cannot be used.
     """
     del assets
     table = params.predict
-    if table.chords:
-        tune = charted(table.chords, table.meter, choruses=table.choruses)
+    if file is None:
+        tune = charts.read(table.chords, table.meter, choruses=table.choruses)
         notes = performance.comping(tune.chords, tune.bass, meter=tune.meter)
-        yield _request(table, tune, notes, 0)
-    number = 0
-    for path in ingest.files(paths):
-        for score in scores.read(path):
-            tune = score if isinstance(score, Skip) else tunes.arrange(score)
-            if isinstance(tune, Skip) or isinstance(score, Skip):
-                assert isinstance(tune, Skip)
-                yield tune
-                continue
-            number += 1
-            if not tune.chords.any():
-                print(f"predict: {tune.name} has no accompaniment: a solo over no chords")
-            written = tunes.split(score.parts)[1]
-            notes = written or performance.comping(tune.chords, tune.bass, meter=tune.meter)
-            yield _request(table, tune, notes, number)
+        yield _request(table, tune, meta={"accompaniment": notes, "name": "solo"}, number=0)
+        return
+    scores = list(reader.read(file.path))
+    for number, score in enumerate(scores, start=1):
+        name = f"{file.name}-{number}" if len(scores) > 1 else file.name
+        tune = score if isinstance(score, Skip) else _tune(score, table.melody, name=name)
+        if isinstance(score, Skip) or isinstance(tune, Skip):
+            assert isinstance(tune, Skip)
+            if len(scores) == 1:
+                raise UserError(f"{name}: {tune.reason}")
+            yield Skip(tune.reason, name)
+            continue
+        written = tunes.split(score.parts)[1]
+        notes = written or performance.comping(tune.chords, tune.bass, meter=tune.meter)
+        meta = {
+            "accompaniment": notes,
+            "name": f"{name}-solo",
+            "tempo": _tempo(score, table, name),
+            "voices": _accompanying(score, written=written, comping=notes),
+        }
+        yield _request(table, tune, meta=meta, number=number)
 
 
 def render(
     params: Params, assets: Path, rows: Iterable[tuple[Meta, Record]], out: Path
 ) -> list[Path]:
-    """Writes `solo.mid`, `.musicxml`, `.wav` and pictures; with several tunes, `<tune>-solo...`."""
+    """Writes `<file>-solo.mid`, `.musicxml`, `.wav` and pictures; of chords, `solo.mid` ..."""
     del assets
     table = params.predict
     written: list[Path] = []
-    answered = list(rows)
-    for meta, response in answered:
+    names: set[str] = set()
+    for meta, response in rows:
         tune: Tune = meta["tune"]
+        name = _output_name(meta["name"], names)
+        beats = float(np.sum(response["duration"])) * TICKS / tunes.beat_ticks(*tune.meter)
+        if round(beats) < len(tune.bass):
+            print(f"predict: {name}: the solo ends after {beats:.0f} of {len(tune.bass)} beats")
         played = Performance(
-            title=f"Solo over {tune.name}",
+            title=_title(tune.name),
             solo=performance.solo_of(response),
             accompaniment=meta["accompaniment"],
             meter=tune.meter,
             pickup=tune.pickup / TICKS,
             tonic=int(tune.tonic[0]),
-            tempo=table.tempo,
+            tempo=table.tempo or meta.get("tempo", TEMPO),
             swing=table.swing,
+            voices=meta.get("voices", ()),
         )
-        name = "solo" if len(answered) == 1 else f"{tune.name}-solo"
         written += performance.write(played, out, name)
     return written
 
@@ -80,78 +92,98 @@ def example_input(row: Record, out: Path) -> str:
     return "C7 F7 C7 C7 F7 F7 C7 A7 Dm7 G7 C7 G7"
 
 
-def charted(text: str, meter: str, *, choruses: int) -> Tune:
-    """A chart without a melody: a chord a bar, or bars between commas whose chords share the beats.
-
-    `%` or `.` is the chord before, `NC` none.
-
-    Raises:
-        UserError: a chord's name is not known, or a bar has more chords than beats.
-    """
-    numerator, denominator = map(int, meter.split("/"))
-    if denominator not in (2, 4, 8) or numerator < 1:
-        raise UserError(f"METER={meter}; wanted a number over 2, 4 or 8, like 4/4 or 6/8")
-    beat = tunes.beat_ticks(numerator, denominator)
-    beats = max(numerator * 4 * TICKS // denominator // beat, 1)
-    bars = text.split(",") if "," in text else text.split()
-    chords, bass = [], []
-    for bar in filter(None, (bar.split() for bar in bars)):
-        if len(bar) > beats:
-            raise UserError(f"CHORDS: '{' '.join(bar)}' has {len(bar)} chords in {beats} beats")
-        for index in range(beats):
-            name = bar[index * len(bar) // beats]
-            known = index and name == bar[(index - 1) * len(bar) // beats]
-            parsed = (chords[-1], bass[-1]) if (name in SAME or known) and chords else chord(name)
-            chords.append(parsed[0])
-            bass.append(parsed[1])
-    if not chords:
-        raise UserError(f"CHORDS={text!r} holds no chord; wanted something like C7 F7 C7 G7")
-    shown = np.tile(np.array(chords, np.float32), (choruses, 1))
-    notes: list[Note] = [
-        (n, n + 1, int(60 + c)) for n, row in enumerate(shown) for c in np.flatnonzero(row)
-    ]
-    return Tune(
-        name=text,
-        line=[],
-        chords=shown,
-        bass=np.tile(np.array(bass, np.int64), choruses),
-        tonic=np.full(len(shown), tunes.found_key(notes) if notes else 0, np.int64),
-        meter=(numerator, denominator),
-        pickup=0,
-    )
-
-
-def chord(name: str) -> tuple[np.ndarray, int]:
-    """Pitch classes (12,) of a chord symbol, 1 where it has one, and its bass.
-
-    >>> chord("Bb7/D")[0].nonzero()[0].tolist(), chord("Bb7/D")[1]
-    ([2, 5, 8, 10], 2)
-
-    Raises:
-        UserError: it cannot be read.
-    """
-    from music21 import harmony
-
-    if name.upper() in SILENT:
-        return np.zeros(12, np.float32), -1
-    spelled = re.sub(r"(^|/)([A-G])b", r"\1\2-", name)
-    spelled = re.sub(r"(maj|Maj|MA|Δ)(?=9|13)", "M", spelled)
+def _tune(score: Score, melody: str, *, name: str) -> Tune | Skip:
+    """The tune of a score, whose chosen part is put on top; what is not as written is said."""
     try:
-        symbol = harmony.ChordSymbol(spelled)
-        classes = [pitch.pitchClass for pitch in symbol.pitches]
-        lowest = symbol.bass()
-        pitch_classes = np.isin(np.arange(12), classes).astype(np.float32)
-        return pitch_classes, lowest.pitchClass if lowest else -1
-    except Exception:  # music21 raises several kinds for a name it does not know
-        raise UserError(
-            f"CHORDS: '{name}' is not a chord that is known here; wanted names like C, Am, F#7, "
-            "Bbmaj7, Dm7b5, G7/B, % (as before) or NC (none)"
-        ) from None
+        put_on_top(score, melody)
+    except UserError as error:
+        return Skip(str(error), name)
+    tune = tunes.arrange(score)
+    if isinstance(tune, Skip):
+        return tune
+    remarks = list(score.remarks)
+    if not tune.chords.any():
+        remarks.append("has no accompaniment: a solo over no chords")
+    if not melody and len(score.parts) > 2:
+        others = _listed(score.names[1:], first=2)
+        remarks.append(f"the solo replaces '{score.names[0]}'; MELODY= chooses another: {others}")
+    for remark in remarks:
+        print(f"predict: {name}: {remark}")
+    return tune
 
 
-def _request(
-    table: Predict, tune: Tune, accompaniment: list[Any], number: int
-) -> tuple[Meta, Record]:
+def _listed(names: list[str], *, first: int = 1) -> str:
+    return ", ".join(f"{n} '{name}'" for n, name in enumerate(names, start=first)) or "none"
+
+
+def _output_name(name: str, names: set[str]) -> str:
+    """A name for files, unlike those in `names`, to which it is added."""
+    begin = os.fsdecode(os.fsencode(name.replace("/", "~"))[-LONGEST_NAME:])
+    numbered = (f"{begin}-{number}" for number in itertools.count(2))
+    chosen = next(one for one in itertools.chain([begin], numbered) if one.casefold() not in names)
+    names.add(chosen.casefold())
+    return chosen
+
+
+def _title(name: str) -> str:
+    printable = "".join(sign if sign.isprintable() else " " for sign in name)
+    return f"Solo over {printable[:LONGEST_TITLE]}{'...' if len(name) > LONGEST_TITLE else ''}"
+
+
+def put_on_top(score: Score, melody: str) -> None:
+    """Moves the chosen part to the top of its score; without a choice, none.
+
+    Args:
+        score: of which `parts` and `recording` change.
+        melody: a part's name, or its number from 1.
+
+    Raises:
+        UserError: there is no such part.
+    """
+    if not melody:
+        return
+    names = [name.casefold() for name in score.names]
+    chosen = int(melody) - 1 if melody.isdecimal() and len(melody) < 5 else -1
+    if melody.casefold() in names:
+        chosen = names.index(melody.casefold())
+    if not 0 <= chosen < len(score.parts):
+        raise UserError(f"no part is MELODY={melody}; there is: {_listed(score.names)}")
+    score.parts.insert(0, score.parts.pop(chosen))
+    pitched = [voice for voice in score.recording.voices if not voice.drums]
+    pitched.insert(0, pitched.pop(chosen))
+    drums = [voice for voice in score.recording.voices if voice.drums]
+    score.recording = score.recording._replace(voices=pitched + drums)
+
+
+def _accompanying(score: Score, *, written: list[Note], comping: list[Note]) -> tuple[Voice, ...]:
+    """The voices under the melody, with drums; of a melody's own part the notes under its top.
+
+    A piano comps where nothing is written but the melody and drums.
+    """
+    voices = score.recording.voices
+    if not written:
+        drums = [voice for voice in voices if voice.drums]
+        return (performance.by_piano("accompaniment", comping), *drums)
+    first = next(index for index, voice in enumerate(voices) if not voice.drums)
+    if len(score.parts) > 1:
+        return tuple(voices[:first] + voices[first + 1 :])
+    under = set(written)
+    under_top = voices[first]._replace(notes=[n for n in voices[first].notes if n[:3] in under])
+    return (under_top, *voices[:first], *voices[first + 1 :])
+
+
+def _tempo(score: Score, table: Predict, name: str) -> float:
+    """The tempo a tune begins in; what is left of its file is said, unless TEMPO is named."""
+    tempo = score.recording.tempo or TEMPO
+    slow_or_fast = not SLOWEST <= tempo <= FASTEST
+    if table.tempo is None and slow_or_fast:
+        print(f"predict: {name}: {tempo:.4g} quarter notes a minute; {TEMPO:g} are taken")
+    elif table.tempo is None and score.recording.tempo_changes:
+        print(f"predict: {name}: its tempo changes; the first, {tempo:.4g}, is kept")
+    return TEMPO if slow_or_fast else tempo
+
+
+def _request(table: Predict, tune: Tune, meta: Meta, number: int) -> tuple[Meta, Record]:
     columns = tune.columns()
     for name in ("pitch", "duration"):
         columns[name] = columns[name][: table.primer_notes]
@@ -161,4 +193,4 @@ def _request(
         "top_p": np.float32(table.top_p),
         "seed": np.int64(table.seed + number),
     }
-    return {"tune": tune, "accompaniment": accompaniment}, columns
+    return meta | {"tune": tune}, columns

@@ -31,7 +31,7 @@ REST = 0
 LOWEST, HIGHEST = 36, 100
 """MIDI pitches of the alphabet, in C; others are moved by octaves."""
 
-FEWEST_NOTES = 16
+FEWEST_NOTES, MOST_QUARTERS = 16, 20_000
 GRAM = 8
 TWIN_SHARE = 0.25
 
@@ -77,6 +77,8 @@ def arrange(score: Score) -> Tune | Skip:
     _, numerator, denominator = (score.meters or [(0.0, 4, 4)])[0]
     if denominator not in (2, 4, 8):
         return Skip(f"meter {numerator}/{denominator}", score.name)
+    if max(end for part in score.parts for _, end, _ in part) > MOST_QUARTERS:
+        return Skip(f"longer than {MOST_QUARTERS} quarter notes", score.name)
     melody, rest = split(score.parts)
     line = _line(_top(melody))
     if sum(pitch != REST for pitch, _ in line) < FEWEST_NOTES:
@@ -169,7 +171,7 @@ def _line(top: dict[int, tuple[int, int]]) -> list[tuple[int, int]]:
     onsets = sorted(top)
     if onsets and onsets[0]:
         line += _pieces(REST, onsets[0])
-    for onset, following in zip(onsets, [*onsets[1:], None], strict=True):
+    for onset, following in zip(onsets, [*onsets[1:], None], strict=False):
         end, pitch = top[onset]
         until = end if following is None else following
         gap = until - min(end, until)

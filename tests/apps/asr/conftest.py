@@ -51,7 +51,7 @@ def parameters(**tables):
 def listing(tmp_path):
     """Writes a raw folder of clips from (key, text, speaker) rows, sounds included."""
 
-    def make(rows, *, scripts=(), language="en", made=(), widening=(), sounds=True):
+    def make(rows, *, scripts=(), language="en", made=(), widening=(), left_out=(), sounds=True):
         raw = tmp_path / "raw"
         raw.mkdir()
         with (raw / "clips.jsonl").open("w") as file:
@@ -62,6 +62,9 @@ def listing(tmp_path):
                 file.write(json.dumps(row) + "\n")
                 if sounds:
                     write(raw / f"{number}.wav", noisy(1.0, seed=number))
+        (raw / "left_out.jsonl").write_text(
+            "".join(json.dumps({"reason": reason, "key": key}) + "\n" for key, reason in left_out)
+        )
         (raw / "scripts.jsonl").write_text(
             "".join(json.dumps({"slot": s, "texts": t}) + "\n" for s, t in scripts)
         )

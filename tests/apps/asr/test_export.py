@@ -1,15 +1,17 @@
 """The endpoints of a small untrained network, written, read back and asked."""
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 import tensorflow as tf
 
 from seqapps import config
 from seqapps.apps.asr import export, model
 from seqapps.apps.asr.data import audio
-from seqapps.apps.asr.nn import frontend
+from seqapps.apps.asr.nn import wav_reader
 from seqapps.pipeline import export as exporting
 from tests.apps.asr.conftest import noisy, parameters
 
@@ -109,7 +111,7 @@ def test_phones_choose_among_the_beams_texts_whatever_the_batch(fitted, wavs):
         count = len(wavs)
         values = (0.5, 0.0, phones_weight, 0.5, 0.0)
         weights = export.Weights(*(tf.fill([count], value) for value in values))
-        sounds = frontend.decode(tf.constant(wavs), 8000)
+        sounds = wav_reader.decode(tf.constant(wavs), 8000)
         return texts(reader.beam(*sounds, weights, tf.fill([count], "")))
 
     together = read(99.0, wavs)
@@ -123,6 +125,46 @@ def test_posteriors_are_distributions_of_each_step(exported, wavs):
     np.testing.assert_allclose(np.exp(found["log_probability"]).sum(-1), 1, rtol=1e-5)
 
 
+@pytest.mark.parametrize("endpoint", ["serving_default", "greedy"])
+def test_silence_has_an_empty_text_beside_a_clip_that_has_one(exported, wavs, endpoint):
+    noise = np.random.default_rng(0).normal(0, 10 ** (-74 / 20), 40000).astype(np.float32)
+    silence = [audio.wav(np.zeros(40000, np.float32), 8000), audio.wav(noise, 8000)]
+    answer = getattr(exported, endpoint)(wav=tf.constant([*silence, wavs[0]]))
+    assert texts(answer)[:2] == ["", ""] and texts(answer)[2]
+    assert (answer["words"].numpy()[:2] == b"").all()
+    assert (answer["confidence"].numpy()[:2] == 0).all()
+    assert np.isfinite(answer["score"].numpy()).all()
+    alone = getattr(exported, endpoint)(wav=tf.constant(silence))
+    assert texts(alone) == ["", ""]
+
+
+def test_silence_of_samples_and_of_no_sample_is_empty_and_surely_blank(exported):
+    rows = tf.zeros([2, 8000])
+    answer = exported.samples(
+        samples=rows, count=tf.constant([8000, 0]), rate_hz=tf.constant([8000, 16000])
+    )
+    assert texts(answer) == ["", ""]
+    silence = tf.constant([audio.wav(np.zeros(8000, np.float32), 8000)])
+    log_probs = exported.posteriors(wav=silence)["log_probability"].numpy()
+    np.testing.assert_allclose(np.exp(log_probs[..., -1]), 1)
+
+
 def test_what_is_no_wav_file_is_refused(exported):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="WAV|RIFF|Header|header"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="row 0: this is no WAV file"):
         exported.serving_default(wav=tf.constant([b"not a wav file at all"]))
+
+
+def test_another_coding_and_samples_that_are_no_numbers_are_refused(exported, wavs):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, noisy(0.5), 8000, subtype="PCM_32", format="WAV")
+    for endpoint in (exported.serving_default, exported.greedy, exported.posteriors):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="row 1: the WAV file holds integer PCM of 32 bits"
+        ):
+            endpoint(wav=tf.constant([wavs[0], buffer.getvalue()]))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="row 0: the samples are not all num"):
+        exported.samples(
+            samples=tf.fill([1, 800], np.nan),
+            count=tf.constant([800]),
+            rate_hz=tf.constant([8000]),
+        )

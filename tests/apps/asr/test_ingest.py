@@ -23,6 +23,7 @@ def test_ingest_of_a_users_folder_lists_the_clips_and_leaves_them_there(tmp_path
     assert [row["path"].parent for row in rows] == [folder / "wavs"] * 2
     assert sorted(p.name for p in out.iterdir()) == [
         "clips.jsonl",
+        "left_out.jsonl",
         "manifest.json",
         "scripts.jsonl",
     ]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import random
 
 import numpy as np
 import pytest
@@ -23,6 +24,44 @@ def speckled(seed: int, size: tuple[int, int] = (48, 32)) -> Image.Image:
     """A picture unlike that of any other seed: 4 x 6 blocks of random colours."""
     blocks = np.random.default_rng(seed).integers(0, 256, (4, 6, 3), np.uint8)
     return Image.fromarray(blocks).resize(size, Image.Resampling.NEAREST)
+
+
+def grey_ramp(size: tuple[int, int] = (48, 32)) -> np.ndarray:
+    """Grey values uint8 (H, W) from 30 to 220: neither black nor white is among them."""
+    width, height = size
+    return np.linspace(30, 220, width * height).reshape(height, width).astype(np.uint8)
+
+
+def jpeg_turned(orientation: int, picture: Image.Image, **options) -> bytes:
+    """A JPEG whose EXIF entry gives an orientation."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return encoded(picture, "JPEG", exif=exif, quality=95, subsampling=0, **options)
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """The bytes with one to three changes of the kinds that files suffer."""
+    for _ in range(rng.randint(1, 3)):
+        at, kind = rng.randrange(len(content) + 1), rng.randrange(7)
+        lines = content.split(b"\n")
+        if kind == 0:
+            content = content[:at] + bytes([rng.randrange(256)]) + content[at + 1 :]
+        elif kind == 1:
+            content = content[:at]
+        elif kind == 2:
+            inserted = [b'"', b",", b"|", b"\0", b"\t", b"\r", b"[", b"{", b"x" * 140_000]
+            content = content[:at] + rng.choice(inserted) + content[at:]
+        elif kind == 3:
+            rng.shuffle(lines)
+            content = b"\n".join(lines)
+        elif kind == 4:
+            content = b"\n".join(line for line in lines for _ in range(rng.choice((1, 2))))
+        elif kind == 5:
+            text = content.decode("utf-8", "replace")
+            content = text.encode(rng.choice(("utf-16", "latin-1", "cp1252")), "replace")
+        else:
+            content = content[:at] + content[at + rng.randint(1, 9) :]
+    return content
 
 
 @pytest.fixture

@@ -1,3 +1,5 @@
+import contextlib
+import random
 from types import SimpleNamespace
 
 import pytest
@@ -5,7 +7,9 @@ import tensorflow as tf
 
 from seqapps.apps.captioning import export, model
 from seqapps.apps.captioning.params import Evaluate
-from tests.apps.captioning.conftest import encoded, speckled
+from seqapps.artifacts import saved_model
+from seqapps.artifacts.json_codec import BadRequest
+from tests.apps.captioning.conftest import encoded, mutated, speckled
 from tests.apps.captioning.test_model import params
 
 
@@ -46,9 +50,30 @@ def test_the_caption_is_its_words_and_attention_sums_to_one_at_each(endpoints):
     assert (answer["log_probability"].numpy() < 0).all()
 
 
-def test_bytes_that_are_no_picture_fail_the_request(endpoints):
-    with pytest.raises(tf.errors.InvalidArgumentError):
-        endpoints["greedy"][0](tf.constant([b"no picture"]))
+@pytest.mark.parametrize("name", ["greedy", "beam3", "compared"])
+def test_a_row_that_is_no_picture_is_named_with_its_reason(endpoints, name):
+    answer = saved_model.of_function(name, *endpoints[name])
+    whole = encoded(speckled(1))
+    for content, reason in ((b"no picture", "no image"), (encoded(speckled(1), "WEBP"), "WebP")):
+        with pytest.raises(BadRequest, match=f"values: row 1: {reason}; wanted JPEG, PNG"):
+            answer({"image": [whole, content, whole]})
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
+def test_a_picture_that_is_cut_short_fails_the_request(endpoints, kind):
+    answer = saved_model.of_function("greedy", *endpoints["greedy"])
+    content = encoded(speckled(1, (90, 60)), kind)
+    with pytest.raises(BadRequest):
+        answer({"image": [content[: len(content) // 2]]})
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
+def test_no_change_of_a_picture_is_a_defect_at_the_endpoint(endpoints, kind):
+    answer = saved_model.of_function("greedy", *endpoints["greedy"])
+    rng, content = random.Random(kind), encoded(speckled(1), kind)
+    for _ in range(60):
+        with contextlib.suppress(BadRequest):
+            answer({"image": [mutated(content, rng)]})
 
 
 def test_an_exported_model_has_only_the_three_endpoints_a_client_may_call(assets):

@@ -1,12 +1,14 @@
 import json
+import os
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from seqapps.apps.captioning import ingest
 from seqapps.apps.captioning.params import Ingest
-from tests.apps.captioning.conftest import encoded, speckled
+from tests.apps.captioning.conftest import encoded, grey_ramp, speckled
 
 
 def taken(folder, tmp_path, **table):
@@ -18,7 +20,7 @@ def taken(folder, tmp_path, **table):
     return [json.loads(line) for line in lines], counts
 
 
-def test_missing_empty_and_cut_pictures_are_named_and_twins_found(mine, tmp_path):
+def test_missing_empty_and_cut_pictures_are_named_and_twins_found(mine, tmp_path, capsys):
     whole = encoded(speckled(1))
     (mine / "Images/empty.png").write_bytes(b"")
     (mine / "Images/cut.png").write_bytes(whole[: len(whole) // 2])
@@ -29,15 +31,38 @@ def test_missing_empty_and_cut_pictures_are_named_and_twins_found(mine, tmp_path
     (mine / "captions.txt").write_text("image,caption\n" + lines)
     entries, counts = taken(mine, tmp_path)
     assert [entry.get("twin") for entry in entries[:3]] == [0, 1, 1]
-    assert [entry["problem"] for entry in entries[3:]] == [
-        "image file is missing",
-        "empty image file",
-        "damaged image",
-        "not an image",
-    ]
-    assert (counts["pictures"], counts["twins"]) == (7, 1)
+    assert {entry["key"]: entry["problem"] for entry in entries[3:]} == {
+        "empty.png": "empty image file",
+        "cut.png": "damaged image",
+        "text.jpg": "no image that Pillow reads",
+        "gone.png": "image file is missing",
+        "Images/c.png": "picture without a caption",
+    }
+    assert (counts["pictures"], counts["twins"]) == (6, 1)
+    assert counts["skipped: damaged image"] == counts["skipped: picture without a caption"] == 1
+    assert "ingest: left out gone.png: image file is missing\n" in capsys.readouterr().out
     (tmp_path / "strict").mkdir()
     assert taken(mine, tmp_path / "strict", twin_rms=0.0)[1]["twins"] == 0
+
+
+def test_a_copy_of_a_picture_in_16_bits_is_its_twin(mine, tmp_path):
+    deep = Image.fromarray(grey_ramp().astype(np.uint16) * 257)
+    (mine / "Images/a.png").write_bytes(encoded(Image.fromarray(grey_ramp())))
+    (mine / "Images/b.png").write_bytes(encoded(deep))
+    (mine / "Images/d.tif").write_bytes(encoded(deep, "TIFF"))
+    (mine / "captions.txt").write_text("a.png,A ramp\nb.png,Grey\nd.tif,Deep\nc.png,Blocks\n")
+    entries, _ = taken(mine, tmp_path)
+    assert [entry["twin"] for entry in entries] == [0, 0, 0, 3]
+
+
+def test_a_name_that_is_no_utf_8_is_read_again_by_preprocess(mine, tmp_path):
+    content = encoded(speckled(9))
+    strange = os.fsencode(mine / "Images") + b"/\xe9.png"
+    with open(strange, "wb") as file:
+        file.write(content)
+    (mine / "captions.txt").write_text("a.png,A dog\n")
+    entries, _ = taken(mine, tmp_path)
+    assert [entry["problem"] for entry in entries[1:]] == ["picture without a caption"] * 3
 
 
 def test_a_stamps_sentence_in_each_language():

@@ -3,12 +3,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from seqapps.app import Item, Skip
-from seqapps.apps.captioning import encoders, fitted, preprocess
+from seqapps.apps.captioning import encoders, fitted, images, preprocess
 from seqapps.apps.captioning.params import Preprocess
 from seqapps.config import UserError
-from tests.apps.captioning.conftest import encoded, speckled
+from tests.apps.captioning.conftest import encoded, jpeg_turned, speckled
 
 
 def params(**table):
@@ -166,3 +167,30 @@ def test_a_broken_picture_is_a_named_skip(assets, tmp_path):
     (tmp_path / "p.png").write_bytes(encoded(speckled(5))[:60])
     item = Item("p", "train", "p", (str(tmp_path / "p.png"), ("x",)))
     assert preprocess.example(params(), assets, item) == Skip("damaged image", "p")
+
+
+def test_a_picture_that_only_the_graph_cannot_decode_is_a_named_skip(assets, tmp_path):
+    content = bytearray(encoded(speckled(5)))
+    content[content.index(b"IEND") - 5] ^= 1  # the checksum of the pixels, which Pillow passes over
+    images.decodable(bytes(content))
+    (tmp_path / "p.png").write_bytes(content)
+    item = Item("p", "train", "p", (str(tmp_path / "p.png"), ("x",)))
+    assert preprocess.example(params(), assets, item) == Skip("damaged image", "p")
+
+
+def test_a_picture_that_is_gone_is_a_named_skip(assets, tmp_path):
+    item = Item("p", "train", "p", (str(tmp_path / "gone.png"), ("x",)))
+    skip = preprocess.example(params(), assets, item)
+    assert skip == Skip("gone.png cannot be read: No such file or directory", "p")
+
+
+def test_a_turned_photograph_is_upright_before_its_axes_are_swapped(assets, tmp_path):
+    (tmp_path / "p.jpg").write_bytes(jpeg_turned(6, speckled(5)))
+    where = preprocess.Where(str(tmp_path / "p.jpg"), ("x",), turned=True)
+    record = preprocess.example(params(), assets, Item("p", "train", "p", where))
+    upright = speckled(5).rotate(-90, expand=True)
+    wanted = upright.transpose(Image.Transpose.TRANSPOSE).resize(
+        (48, 32), Image.Resampling.BILINEAR
+    )
+    view = np.frombuffer(record["view"], np.uint8).reshape(32, 48, 3)
+    assert np.abs(np.asarray(wanted, float) - view).mean() < 6

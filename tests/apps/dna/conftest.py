@@ -28,7 +28,7 @@ def offline(tmp_path, monkeypatch):
 CHR1 = "ACGTACGTACGGGGGCCCCCTTTTTACGTACGTACGTAAA"
 
 
-GENOME = f">chr1\n{CHR1}\n>chr2\nACACACACAC\n"
+GENOME = f">chr1\n{CHR1}\n>chr2\nACACACACAC\n>chr3\nANNNNTNNNNNNNN\n>empty\n"
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 
 from seqapps.apps.dna import export, model
+from seqapps.artifacts.json_codec import BadRequest
+from seqapps.artifacts.saved_model import SavedModel
 from seqapps.pipeline import export as exporting
 from tests.apps.dna.test_model import Tables
 
@@ -31,15 +33,20 @@ def exported(assets, tmp_path_factory):
     exporting.write(net, export.endpoints(None, net, assets), folder)
     exporting.check_core_ops(folder)
     owner = tf.saved_model.load(str(folder))
-    return SimpleNamespace(owner=owner, folder=folder, net=net, **owner.signatures)
+    saved = SavedModel(folder)
+    return SimpleNamespace(owner=owner, saved=saved, folder=folder, net=net, **owner.signatures)
 
 
 def text(length, seed=0, letters="ACGT"):
     return "".join(np.random.default_rng(seed).choice(list(letters), length))
 
 
+def answer(exported, *texts):
+    return {n: v.numpy() for n, v in exported.serving_default(sequence=tf.constant(texts)).items()}
+
+
 def ask(exported, *texts):
-    return exported.serving_default(sequence=tf.constant(texts))["probability"].numpy()
+    return answer(exported, *texts)["probability"]
 
 
 def effect(exported, *texts):
@@ -52,7 +59,14 @@ def logits(exported, *texts):
 
 
 def turned(sequence):
-    return sequence.translate(str.maketrans("ACGT", "TGCA"))[::-1]
+    return sequence.translate(str.maketrans("ACGTN", "TGCAN"))[::-1]
+
+
+def refused(exported, *texts, match):
+    """Both endpoints refuse these sequences with these words."""
+    for name in ("serving_default", "mutagenesis"):
+        with pytest.raises(BadRequest, match=match):
+            exported.saved.endpoint(name)({"sequence": list(texts)})
 
 
 def test_a_sequence_as_long_as_the_window_is_one_window(exported):
@@ -70,21 +84,87 @@ def test_a_batch_of_ragged_lengths_is_answered_as_one_by_one(exported):
 
 def test_a_longer_sequence_gets_the_maximum_over_its_windows(exported):
     long = text(33)
-    starts = [0, 5, 10, 13]  # a quarter of a window apart; the last ends with the sequence
+    starts = [0, 5, 8, 13]  # at most a quarter of a window apart, from both ends
     each = ask(exported, *(long[start : start + WINDOW] for start in starts))
     np.testing.assert_allclose(ask(exported, long)[0], each.max(axis=0), atol=1e-6)
 
 
 def test_the_windows_of_a_row_cover_it_to_its_end():
-    row, start, bases = export.windows(tf.constant([text(33), text(20)]), WINDOW)
+    long, short = text(33), text(20)
+    row, start, bases = export.windows(tf.constant([long, short]), WINDOW)
     assert row.numpy().tolist() == [0, 0, 0, 0, 1]
-    assert start.numpy().tolist() == [0, 5, 10, 13, 0]
-    assert bases.shape == (5, WINDOW)
+    assert start.numpy().tolist() == [0, 5, 8, 13, 0]
+    texts = ["".join("ACGT"[base] for base in window) for window in bases.numpy()]
+    assert texts == [*(long[start : start + WINDOW] for start in (0, 5, 8, 13)), short]
 
 
-def test_both_strands_get_the_same_answer(exported):
-    one = text(WINDOW)
-    np.testing.assert_allclose(ask(exported, one), ask(exported, turned(one)), atol=1e-6)
+@pytest.mark.parametrize("step", [1, 2, 5, 25])
+def test_window_starts_mirror_and_leave_no_gap(step):
+    spare = np.arange(2200)
+    row, start = (part.numpy() for part in export.starts(tf.constant(spare, tf.int32), step))
+    for number in spare:
+        own = start[row == number]
+        assert (own + own[::-1] == number).all()
+        gaps = np.diff(own)
+        assert not len(gaps) or (1 <= gaps.min() and gaps.max() <= step)
+        assert (own[0], own[-1]) == (0, number)
+
+
+def test_window_starts_of_the_longest_sequences_do_not_overflow():
+    row, start = export.starts(tf.constant([50_000_001]), 25)
+    assert start.numpy()[[0, -1]].tolist() == [0, 50_000_001]
+    assert np.diff(start).min() >= 1
+
+
+def test_both_strands_get_the_same_answer_at_every_length(exported):
+    for number in range(60):
+        lengths = range(WINDOW + number, 400, 60)
+        texts = [text(length, seed=1000 * number + length) for length in lengths]
+        texts[0] = texts[0][:7] + "NNN" + texts[0][10:]
+        one, other = answer(exported, *texts), answer(exported, *map(turned, texts))
+        for name in ("probability", "per_window"):
+            np.testing.assert_allclose(one[name], other[name], atol=1e-6)
+        starts = one["best_start"] + other["best_start"]
+        assert (starts == np.array([[length - WINDOW] for length in lengths])).mean() > 0.9
+        assert (one["best_strand"] == -other["best_strand"]).mean() > 0.9
+
+
+def test_the_best_window_alone_gets_the_answer_of_the_whole(exported):
+    long = text(91, seed=4)
+    whole = answer(exported, long)
+    for factor, start in enumerate(whole["best_start"][0]):
+        alone = answer(exported, long[start : start + WINDOW])
+        gap = abs(alone["probability"][0, factor] - whole["probability"][0, factor])
+        assert gap < export.SAME_LOGIT
+        assert alone["best_strand"][0, factor] == whole["best_strand"][0, factor]
+
+
+def test_the_best_of_equal_windows_is_the_first(exported):
+    assert (answer(exported, "ACGTT" * 30)["best_start"] == 0).all()
+
+
+def test_the_best_strand_is_the_one_with_the_higher_logit(exported):
+    one = text(WINDOW, seed=8)
+    strands = exported.net.by_strand(model.encode(tf.constant([one]))).numpy()[0]
+    higher = np.where(strands[0] >= strands[1], 1, -1)
+    assert answer(exported, one)["best_strand"][0].tolist() == higher.tolist()
+
+
+def test_the_answer_per_window_is_their_mean_and_does_not_rise_with_the_length(exported):
+    long = text(33)
+    each = ask(exported, *(long[start : start + WINDOW] for start in (0, 5, 8, 13)))
+    np.testing.assert_allclose(answer(exported, long)["per_window"][0], each.mean(0), atol=1e-6)
+    short, longer = (answer(exported, *(text(n, s) for s in range(40))) for n in (WINDOW, 400))
+    assert (longer["probability"].mean(0) > short["probability"].mean(0)).all()
+    gap = longer["per_window"].mean(0) - short["per_window"].mean(0)
+    assert (np.abs(gap) < 0.2 * (longer["probability"] - short["probability"]).mean(0)).all()
+
+
+def test_each_answer_names_the_factors(exported):
+    names = answer(exported, text(20), text(30))["factors"]
+    assert names.tolist() == [[b"a", b"b"]] * 2
+    effects = exported.mutagenesis(sequence=tf.constant([text(20)]))
+    assert effects["factors"].numpy().tolist() == [[b"a", b"b"]]
 
 
 def test_lower_case_and_upper_case_are_alike(exported):
@@ -92,21 +172,71 @@ def test_lower_case_and_upper_case_are_alike(exported):
     np.testing.assert_array_equal(ask(exported, one.lower()), ask(exported, one))
 
 
-def test_n_and_any_foreign_letter_are_alike(exported):
+def test_u_is_t(exported):
+    one = text(30)
+    np.testing.assert_array_equal(ask(exported, one.replace("T", "U")), ask(exported, one))
+    np.testing.assert_array_equal(ask(exported, one.lower().replace("t", "u")), ask(exported, one))
+
+
+def test_an_iupac_code_is_n(exported):
     one = text(24)
-    answers = ask(exported, one[:9] + "N" + one[10:], one[:9] + "x" + one[10:])
-    np.testing.assert_allclose(answers[0], answers[1], atol=1e-7)
-    assert np.isfinite(ask(exported, "N" * WINDOW)).all()
+    answers = [ask(exported, one[:9] + code + one[10:]) for code in "NRYSWKMBDHVry"]
+    np.testing.assert_allclose(answers, [answers[0]] * len(answers), atol=1e-7)
 
 
-def test_a_sequence_shorter_than_the_window_is_refused_in_words(exported):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="window of 20 bp; send at least 20"):
-        ask(exported, text(30), text(19))
+def test_an_n_gets_the_mean_logit_of_the_four_bases(exported):
+    one = text(WINDOW, seed=2)
+    bases = [one[:9] + base + one[10:] for base in "ACGT"]
+    hidden = logits(exported, one[:9] + "N" + one[10:])[0]
+    np.testing.assert_allclose(hidden, logits(exported, *bases).mean(axis=0), atol=1e-4)
+
+
+@pytest.mark.parametrize("count", [2, 5, 10])
+def test_a_run_of_n_is_as_good_as_the_bases_it_hides(exported, count):
+    one, rng = text(WINDOW, seed=3), np.random.default_rng(count)
+    fillings = ["".join(rng.choice(list("ACGT"), count)) for _ in range(300)]
+    hidden = logits(exported, one[:6] + count * "N" + one[6 + count :])[0]
+    possible = logits(exported, *(one[:6] + bases + one[6 + count :] for bases in fillings))
+    low, high = np.quantile(possible, [0.05, 0.95], axis=0)
+    assert (low < hidden).all() and (hidden < high).all()
+
+
+def test_fillings_hold_each_base_alike_and_are_their_own_reverse_complements():
+    for width in (20, 101):
+        filling = export.fillings(width)
+        assert (np.sort(filling[:4], axis=0) == np.arange(4)[:, None]).all()
+        assert {tuple(row) for row in filling} == {tuple(row) for row in 3 - filling[:, ::-1]}
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ("ACGJ" + text(30), r"row 1: 'J' at place 4; wanted A, C, G, T, U or N$"),
+        ("MKLVEDPQ" * 9, r"row 1: 'L' at place 3; wanted"),
+        (text(25).encode() + b"\xff", r"row 1: byte 255 at place 26; wanted"),
+        (text(25) + "\n", r"row 1: a line break at place 26; wanted"),
+        ("A]C" + text(25), r"row 1: ']' at place 2; wanted A, C, G, T, U or N$"),
+        ("AC GT" + text(25), r"row 1: a space at place 3; wanted"),
+        (f">name\n{text(30)}", r"row 1: the text is FASTA; send the bases alone"),
+        (f"\n >x\n{text(30)}", r"row 1: the text is FASTA"),
+        ("N" * 30, r"row 1: more than half of it is N"),
+        (text(15) + 16 * "R", r"row 1: more than half of it is N"),
+        (text(19), r"row 1: shorter than the model's window of 20 bp; send at least 20"),
+        ("", r"row 1: shorter than"),
+    ],
+)
+def test_a_sequence_that_predict_refuses_is_refused_with_its_row(exported, bad, reason):
+    refused(exported, text(30), bad, text(19), match=reason)
+
+
+def test_half_n_is_taken(exported):
+    assert np.isfinite(ask(exported, text(15) + 15 * "N")).all()
 
 
 def test_no_sequences_get_no_answers(exported):
     none = tf.constant([], tf.string)
-    assert exported.serving_default(sequence=none)["probability"].shape == (0, FACTORS)
+    for value in exported.serving_default(sequence=none).values():
+        assert value.shape == (0, FACTORS)
     assert exported.mutagenesis(sequence=none)["effect"].shape[0] == 0
 
 

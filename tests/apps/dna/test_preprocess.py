@@ -118,8 +118,8 @@ def test_a_given_negative_is_one_item_without_shuffles(tmp_path):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (f">x\n{'ACGTU' * 8}\n", "letters other than A, C, G, T, N"),
-        (">x\nMKLVINQE\n", "letters other than A, C, G, T, N"),
+        (f">x\n{'ACGTJ' * 8}\n", "letters other than A, C, G, T, U, N"),
+        (">x\nMKLVINQE\n", "letters other than A, C, G, T, U, N"),
         (">x\nACGT\n", "shorter than the window of 20 bp"),
         (">x\n>chr2:1-41\n" + bases(), "shorter than the window of 20 bp"),
         (f">x\n{'N' * 25}{'ACGTA' * 4}\n", "more than half of it is N"),

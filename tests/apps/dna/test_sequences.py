@@ -64,7 +64,13 @@ def test_strand_free_is_the_same_for_both_strands():
 
 def test_clean_reads_ambiguity_codes_as_unknown_and_keeps_foreign_letters():
     assert sequences.clean("acRyN") == "ACNNN"
-    assert sequences.clean("ACJU") == "ACJU"
+    assert sequences.clean("ACJu") == "ACJT"
+    assert sequences.clean("acß") == "acß"  # not "ACSS", whose S is an ambiguity code
+
+
+def test_the_first_foreign_letter_is_named_with_its_place():
+    assert sequences.foreign("ACJL") == "'J' at place 3"
+    assert sequences.foreign("ACN") == ""
 
 
 def test_crop_takes_the_middle():
@@ -101,7 +107,7 @@ def test_truncated_gzip_is_named_with_its_last_line(tmp_path):
     path = tmp_path / "x.fa.gz"
     text = "".join(f">r{i}\n{i % 7 * 'ACGTTGCA'}\n" for i in range(3000))
     path.write_bytes(gzip.compress(text.encode())[:-200])
-    with pytest.raises(UserError, match=r"x\.fa\.gz: the gzip stream breaks after line \d+"):
+    with pytest.raises(UserError, match=r"x\.fa\.gz is gzip that is damaged"):
         list(sequences.fasta(path, piece_bp=100))
 
 
@@ -114,6 +120,27 @@ def test_what_is_not_fasta_is_refused(tmp_path, content, words):
     path.write_bytes(content)
     with pytest.raises(UserError, match=words):
         list(sequences.fasta(path, piece_bp=100))
+
+
+def test_a_header_longer_than_a_piece_is_no_sequence(tmp_path, monkeypatch):
+    monkeypatch.setattr(sequences, "PIECE_BP", 5)
+    path = tmp_path / "x.fa"
+    path.write_text(">a ACGTACGTACGT\nTT\n")
+    assert [piece.sequence for piece in sequences.fasta(path, piece_bp=100)] == ["TT"]
+
+
+def test_bytes_that_are_no_text_are_escaped(tmp_path):
+    path = tmp_path / "x.fa"
+    path.write_bytes(b">caf\xe9 \xce\xb2\nAC\xffT\n")
+    (piece,) = sequences.fasta(path, piece_bp=100)
+    assert (piece.header, piece.sequence) == ("caf\\xe9 β", "AC\\xffT")
+    assert sequences.refusal(sequences.clean(piece.sequence), 2) is not None
+
+
+def test_zero_bytes_are_refused(tmp_path):
+    (tmp_path / "x.fa").write_bytes(b">a\nA\0C\n")
+    with pytest.raises(UserError, match="x.fa line 2 holds zero bytes"):
+        list(sequences.fasta(tmp_path / "x.fa", piece_bp=100))
 
 
 def test_a_folder_or_missing_file_is_refused(tmp_path):

@@ -35,6 +35,32 @@ def test_narrowpeak_cuts_around_the_summit(offline):
     assert written(offline)[::2] == [">chr1:2-22 p", ">chr1:6-26 p"]
 
 
+def test_narrowpeak_is_known_by_its_ten_columns(offline):
+    row = b"chr1\t2\t30\tp\t0\t.\t1.5\t-1\t-1\t10\n"
+    (offline / "ENCFF001.bed.gz").write_bytes(gzip.compress(row))
+    user(offline, "ENCFF001.bed.gz", genome="genome.fa", bed_bp=20)
+    assert written(offline)[0] == ">chr1:2-22 p"
+
+
+def test_a_summit_outside_its_peak_is_left_out_and_named(offline):
+    row = "chr1\t2\t30\tp\t0\t.\t1\t-1\t-1\t"
+    (offline / "x.bed").write_text(f"{row}10\n{row}28\n")
+    counts = user(offline, "x.bed", genome="genome.fa", bed_bp=20)
+    assert counts["skipped: its summit, column 10, lies outside the peak"] == 1
+    assert len(written(offline)) == 2
+
+
+def test_a_peak_at_an_end_keeps_its_middle_with_n_beyond(offline):
+    (offline / "x.bed").write_text("chr1\t0\t4\nchr2\t13\t15\n")
+    user(offline, "x.bed", genome="genome.fa", bed_bp=20)
+    assert written(offline) == [
+        ">chr1:0-12",
+        "N" * 8 + "ACGTACGTACGG",
+        ">chr2:4-15",
+        "TTTTTTAAAAA" + "N" * 9,
+    ]
+
+
 def test_column_ten_of_a_bed12_is_not_a_summit(offline):
     (offline / "x.bed").write_text("chr1\t5\t25\tp\t0\t.\t5\t25\t0\t2\n")
     user(offline, "x.bed", genome="genome.fa", bed_bp=20)
@@ -69,9 +95,9 @@ def test_deepbind_rows_keep_their_split_and_label(offline):
     [
         ("x.fa", "", "x.fa is empty"),
         ("x.fa", "hello\n", "line 1 is 'hello'; wanted FASTA"),
-        ("x.bed", "", "x.bed is empty; wanted BED"),
+        ("x.bed", "", "x.bed holds no BED line; wanted chromosome"),
         ("x.bed", "chr1 1 2\n", "line 1 .* wanted chromosome, start, end"),
-        ("x.bed", "chrom\tstart\tend\n", "line 1 .* wanted chromosome"),
+        ("x.bed", "chrom\tstart\tend\n", "holds no BED line"),
         ("x.seq", "A\tp\tACGT\t1\n", "line 1 .* wanted the columns FoldID"),
         ("x.seq", "FoldID\tEventID\tseq\tBound\nA\tp\tACGT\n", "line 2 .* wanted"),
         ("x.seq", "FoldID\tEventID\tseq\tBound\nA\tp\tACGT\t2\n", "line 2 .* wanted"),

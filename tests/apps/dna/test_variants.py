@@ -4,6 +4,7 @@ import gzip
 
 import pytest
 
+from seqapps.app import Skip
 from seqapps.apps.dna import sequences
 from tests.apps.dna.test_predict import asked, variant
 
@@ -56,6 +57,11 @@ def test_each_alternative_allele_is_a_variant(home):
         ("chr5\t1\t.\tA\tC", "chromosome missing from the genome"),
         ("chr2\t11\t.\tA\tC", "position outside the chromosome"),
         ("chr2\t0\t.\tA\tC", "position outside the chromosome"),
+        ("chr2\t10\t.\tCA\tC", "position outside the chromosome"),
+        ("chr3\t3\t.\tN\tC", "an allele is not a sequence of A, C, G, T"),
+        ("chr3\t3\t.\tA\tC", "the genome is N there"),
+        ("chr3\t1\t.\tAC\tC", "the genome is N there"),
+        ("chr3\t6\t.\tT\tC", "its surroundings in the genome: more than half of it is N"),
         ("chr2\t1\t.\tA\t<DEL>", "an allele is not a sequence of A, C, G, T"),
         ("chr2\t1\t.\tA\t.", "an allele is not a sequence of A, C, G, T"),
         ("chr2\t1\t.\tACACAC\tA", "an allele is longer than half the window of 10 bp"),
@@ -65,6 +71,19 @@ def test_a_variant_that_cannot_be_scored_is_a_skip(home, line, reason):
     (skip,) = variant(home, line)
     assert skip.reason == reason
     assert skip.key.startswith("v.vcf:3 chr")
+
+
+def test_lines_that_are_not_vcf_are_skips_after_one_that_is(home):
+    lines = ["chr1\t16\t.\tC\tA", f"chr1\t{'9' * 5000}\t.\tC\tA", "chr1\t16", "chr1\t17\t.\tC\tG"]
+    entries = asked(home, "v.vcf", "\n".join(lines))
+    assert [entry.key[:7] for entry in entries if isinstance(entry, Skip)] == ["v.vcf:2", "v.vcf:3"]
+    assert [entry[0]["pos"] for entry in entries if not isinstance(entry, Skip)] == [16, 16, 17, 17]
+
+
+def test_1_is_chr1_and_this_is_said(home, capsys):
+    (_, reference), _ = asked(home, "v.vcf", "1\t16\trs1\tC\tT\n1\t17\trs1\tC\t<X>\n")[:2]
+    assert reference["sequence"] == "GGGGGCCCCC"
+    assert capsys.readouterr().out == "v.vcf: 1 is chr1 of the genome genome.fa\n"
 
 
 def test_a_line_longer_than_a_piece_is_one_variant(home, monkeypatch):

@@ -11,7 +11,7 @@ from tests.apps.finance.test_leak import SPLIT
 
 
 def history(table, **split):
-    fold = protocol.folds(Preprocess(**SPLIT | split))[0]
+    fold = protocol.folds(Preprocess(**SPLIT | split), "2013-06-30")[0]
     dates = pd.DatetimeIndex(table.index)
     close = table["close"].to_numpy()
     return baselines.History(

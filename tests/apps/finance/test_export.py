@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqapps.apps.finance import export
+from seqapps.apps.finance import export, prices
 from seqapps.config import UserError
 from tests.apps.finance.conftest import params
 
@@ -32,3 +32,28 @@ def test_full_leaky_cannot_be_exported(everything, assets):
     given.export = SimpleNamespace()
     with pytest.raises(UserError, match="full_leaky uses prices from after the forecast"):
         export.endpoints(given, everything, assets)
+
+
+def window(**changed):
+    """Two windows of three days, the second with one value changed at its day 1."""
+    rows = np.tile(np.array([10, 12, 9, 11, 1000], np.float32), (2, 3, 1))
+    for name, value in changed.items():
+        rows[1, 1, prices.OHLCV.index(name)] = value
+    return tf.constant(rows)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"close": 0}, "prices must be above zero"),
+        ({"low": -1}, "prices must be above zero"),
+        ({"high": 8}, "High is below Low"),
+        ({"high": 10.5}, "High is below Open or Close"),
+        ({"low": 10.5}, "Low is above Open or Close"),
+        ({"volume": -5}, "Volume must not be below zero"),
+    ],
+)
+def test_a_window_that_can_be_none_is_refused_by_row_and_day(changed, said):
+    assert export.checked(window()).shape == (2, 3, 5)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=f"row 1: day 1 of 'window': {said}"):
+        export.checked(window(**changed))

@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import keras
+import mido
 import numpy as np
 import pytest
 
@@ -12,6 +13,21 @@ from seqapps.apps.jazz.params import Train
 from seqapps.apps.jazz.performance import Performance
 from seqapps.apps.jazz.preprocess import REQUEST
 from seqapps.apps.jazz.scores import Score
+
+ABC = """X:1
+T:One
+M:4/4
+L:1/8
+K:G
+"G"GABc "D7"d2 d2|"G"B4 B4|GABc d2 d2|B4 B4|
+X:2
+T:Two
+M:6/8
+L:1/8
+K:Em
+EGB e2B|EGB e2B|EGB e2B|EGB e2B|
+"""
+KERN = "**kern\n*M2/4\n*k[f#]\n=1\n4g\n8a\n8b\n=2\n2cc\n=3\n*-\n"
 
 CHORDS = ((60, 64, 67), (65, 69, 72), (60, 64, 67), (67, 71, 74))
 
@@ -52,6 +68,28 @@ def made_up(name="tune", *, up=0, repeats=2, meter=(4, 4), symbols=False) -> Sco
             for n in range(4 * repeats)
         ]
     return score
+
+
+def midi(path, tracks, *, quarter=96):
+    """Writes a MIDI file of tracks, each a list of messages, and returns its path."""
+    file = mido.MidiFile(type=1, ticks_per_beat=quarter)
+    for messages in tracks:
+        file.tracks.append(mido.MidiTrack(messages))
+    file.save(path)
+    return path
+
+
+def notes(pitches, *, channel=0, ticks=48, velocity=80):
+    """Messages of notes one after the other."""
+    messages = []
+    for pitch in pitches:
+        messages.append(
+            mido.Message("note_on", note=pitch, velocity=velocity, channel=channel, time=0)
+        )
+        messages.append(
+            mido.Message("note_on", note=pitch, velocity=0, channel=channel, time=ticks)
+        )
+    return messages
 
 
 def params(**train) -> SimpleNamespace:

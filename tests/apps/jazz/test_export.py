@@ -5,7 +5,7 @@ import pytest
 from seqapps.apps.jazz import export, frontend, model, tunes
 from seqapps.apps.jazz.preprocess import REQUEST
 from seqapps.apps.jazz.tunes import GRID, TICKS
-from seqapps.artifacts import saved_model
+from seqapps.artifacts import json_codec, saved_model
 from tests.apps.jazz.conftest import made_up, params, stirred
 
 WISHES = {"beats": 16, "temperature": 1.0, "top_p": 0.9, "seed": 3}
@@ -115,3 +115,51 @@ def test_score_gives_shares_and_the_likeliest_notes_as_they_sound(nets):
     top = said["pitch_log_probability"][0].argmax(-1)
     assert said["top_pitch"].shape == (1, 64, 5)
     assert (said["top_pitch"][0] >= 0).all() and top.max() < frontend.PITCHES
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("chords", 0.5, "'chords' holds numbers other than 0 and 1"),
+        ("bass", 12, "'bass' holds a number outside -1 to 11"),
+        ("tonic", -1, "'tonic' holds a number outside 0 to 11"),
+        ("meter", 0, "'meter' is not a number over 2, 4 or 8"),
+        ("pickup", -1, "'pickup' holds a number outside 0"),
+        ("pitch", 128, "'pitch' holds a number outside 0 to 127"),
+        ("duration", -1, "'duration' is not 0 to 48 twelfths of a quarter note"),
+        ("duration", 0.1, "'duration' is not 0 to 48 twelfths of a quarter note"),
+        ("duration", 5, "'duration' is not 0 to 48 twelfths of a quarter note"),
+        ("duration", [1, 0, 1, 1, 1], "'duration' is 0, which ends a line, before other notes"),
+        ("meter", [4, 3], "'meter' is not a number over 2, 4 or 8"),
+        ("meter", [256, 4], "'meter' is not a number over 2, 4 or 8"),
+        ("temperature", -0.5, "'temperature' holds a number outside 0 to 1000"),
+        ("top_p", 0, "'top_p' is not above 0 and at most 1"),
+        ("beats", 0, "'beats' is not a number from 1 to the beats of 'chords'"),
+        ("beats", 99, "'beats' is not a number from 1 to the beats of 'chords'"),
+        ("top_p", 1.5, "'top_p' is not above 0 and at most 1"),
+    ],
+)
+def test_a_row_that_is_no_tune_is_refused_by_its_number(nets, name, value, said):
+    request = chart(rows=2, primer=5)
+    request[name] = request[name].copy()
+    request[name][1] = value
+    with pytest.raises(json_codec.BadRequest, match=f"row 1: {said}"):
+        nets["soloist"]["serving_default"](request)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("bass", 3, "'chords', 'bass', 'tonic' differ in beats or have none"),
+        ("chords", 0, "'chords', 'bass', 'tonic' differ in beats or have none"),
+        ("pitch", 2, "'pitch', 'duration' differ in notes"),
+    ],
+)
+@pytest.mark.parametrize("endpoint", ["serving_default", "score"])
+def test_columns_of_other_lengths_are_refused(nets, endpoint, name, size, said):
+    request = chart(rows=2, primer=5)
+    request[name] = request[name][:, :size]
+    if endpoint == "score":
+        request = {column: request[column] for column in REQUEST}
+    with pytest.raises(json_codec.BadRequest, match=f"row 0: {said}"):
+        nets["soloist"][endpoint](request)

@@ -8,7 +8,7 @@ from seqapps.apps.jazz import frontend, ingest, preprocess, tunes
 from seqapps.apps.jazz.frontend import LONGEST
 from seqapps.config import UserError
 from seqapps.pipeline import fetch
-from tests.apps.jazz.test_scores import ABC, midi, notes
+from tests.apps.jazz.conftest import ABC, midi, notes
 
 
 def run(out, **table):
@@ -83,5 +83,5 @@ def test_files_that_are_not_there_are_said(tmp_path, files, said):
 
 def test_a_folder_in_which_nothing_is_a_tune_is_said(tmp_path):
     (tmp_path / "bad.mid").write_bytes(b"x")
-    with pytest.raises(UserError, match="no tune is left: cannot be read"):
+    with pytest.raises(UserError, match="no tune is left: no file of music"):
         run(tmp_path / "out", source="user", files=(tmp_path / "bad.mid",))

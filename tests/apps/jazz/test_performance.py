@@ -7,7 +7,8 @@ import wave
 import numpy as np
 import pytest
 
-from seqapps.apps.jazz import performance, scores
+from seqapps.apps.jazz import performance, reader
+from seqapps.apps.jazz.scores import Voice
 
 
 def test_rests_and_what_follows_the_end_are_not_played():
@@ -28,7 +29,7 @@ def test_the_midi_opens_in_three_libraries_with_the_same_notes(played, tmp_path)
 
     path = tmp_path / "solo.mid"
     performance.midi(played).write(str(path))
-    [by_mido] = scores.read(path)
+    [by_mido] = reader.read(path)
     wanted = sorted((round(on, 3), pitch) for on, _, pitch in played.solo + played.accompaniment)
     assert wanted == sorted((round(on, 3), p) for part in by_mido.parts for on, _, p in part)
     opened = pretty_midi.PrettyMIDI(str(path))
@@ -45,6 +46,16 @@ def test_the_midi_opens_in_three_libraries_with_the_same_notes(played, tmp_path)
     assert by_mido.meters == [(0.0, 4, 4)] and by_mido.keys == [(0.0, 0)]
 
 
+def test_a_big_bands_voices_keep_their_programs(played):
+    """Seventeen voices of twelve programs and drums share MIDI's fifteen channels."""
+    voices = [Voice(f"v{n}", n % 12 + 40, False, [(0.0, 1.0, 50 + n, 70)]) for n in range(17)]
+    voices.append(Voice("kit", 0, True, [(0.0, 1.0, 36, 90)]))
+    file = performance.midi(dataclasses.replace(played, voices=tuple(voices)))
+    by_program = {i.program: [n.pitch for n in i.notes] for i in file.instruments[1:-1]}
+    assert by_program == {n + 40: [50 + n] + [62 + n] * (n < 5) for n in range(12)}
+    assert file.instruments[-1].is_drum and file.instruments[1].name == "v0, v12"
+
+
 def test_at_half_the_tempo_it_takes_twice_as_long(played):
     slow, fast = (dataclasses.replace(played, tempo=tempo) for tempo in (60, 120))
     ends = [performance.midi(one).get_end_time() for one in (slow, fast)]
@@ -54,7 +65,7 @@ def test_at_half_the_tempo_it_takes_twice_as_long(played):
 def test_swing_moves_the_off_beat_to_the_last_third(played, tmp_path):
 
     performance.midi(dataclasses.replace(played, swing=True)).write(str(tmp_path / "s.mid"))
-    [score] = scores.read(tmp_path / "s.mid")
+    [score] = reader.read(tmp_path / "s.mid")
     assert score.parts[0][1][0] == pytest.approx(2 / 3, abs=0.01)
 
 

@@ -1,113 +1,47 @@
-"""From what a client sends to log-mel frames, in the graph, with core TensorFlow ops only.
+"""From samples to log-mel frames, in the graph, with core TensorFlow ops only.
+
+The level of a recording and the silence in it change nothing: energies have a floor below the
+loudest one, and the bands' statistics are those of frames without silence.
 
 Axis letters: B batch, N samples, T frames, F mels.
 """
 
 import librosa
-import numpy as np
 import tensorflow as tf
 
 FRAME_MS, HOP_MS = 25, 10
 LOWEST_HZ = 60.0
-FLOOR = 1e-6
-"""Added to the energy in a mel band, so that digital silence has a logarithm."""
+FLOOR, SMALLEST_POWER = 1e-6, 1e-20
+"""The floor of an energy as a share of its row's largest (-60 dB), and that of a row of zeros."""
 
-SINC_ZEROS = 16
-"""Zero crossings of the resampler's filter on either side of its middle."""
+QUIET = 10 ** (-50 / 20)
+"""Samples below this share of their row's largest (-50 dB), for a frame's length, are silence."""
+
+SILENCE = 1e-3
+"""A recording whose loudest sample is lower (-60 dB of full scale) holds silence."""
 
 SMALLEST_DEVIATION = 1e-2
-HEADER_BYTES = 44
 
 
-def decode(wavs: tf.Tensor, rate_hz: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """WAV bytes (B,) -> samples float32 (B, N) at `rate_hz`, zeros after the end, and counts (B,).
+def features(
+    samples: tf.Tensor, *, counts: tf.Tensor, rate_hz: int, n_mels: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Normalised log-mel frames float32 (B, T, F) of samples (B, N), and frame counts int32 (B,).
 
-    16-bit PCM of any rate; channels are averaged.
-
-    Raises:
-        InvalidArgumentError: not a 16-bit PCM WAV file.
+    Args:
+        samples: float32, zero after a row's end.
+        counts: samples of each row, int32 (B,).
+        rate_hz: their rate.
+        n_mels: F.
     """
-
-    def one(wav: tf.Tensor) -> tf.Tensor:
-        sound, rate = tf.audio.decode_wav(wav)
-        return resample(tf.reduce_mean(sound, axis=1), rate, wanted=rate_hz)
-
-    ragged = tf.map_fn(
-        one,
-        wavs,
-        fn_output_signature=tf.RaggedTensorSpec([None], tf.float32, ragged_rank=0),
-    )
-    return ragged.to_tensor(), tf.cast(ragged.row_lengths(), tf.int32)
-
-
-def own_wavs(wavs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Samples float32 (B, N) of WAV files (B,) as `audio.wav` writes them, and counts int32 (B,).
-
-    Their header has 44 bytes, so a whole batch is decoded at once; a row ends in zeros.
-    """
-    counts = (tf.strings.length(wavs) - HEADER_BYTES) // 2
-    whole = HEADER_BYTES + 2 * tf.reduce_max(counts)
-    values = tf.io.decode_raw(wavs, tf.int16, fixed_length=whole)[:, HEADER_BYTES // 2 :]
-    return tf.cast(values, tf.float32) / 2.0**15, counts
-
-
-def cut(samples: tf.Tensor, counts: tf.Tensor, *, rates: tf.Tensor, rate_hz: int):
-    """Samples float32 (B, N) of `counts` (B,) and `rates` Hz (B,), as `decode` returns them."""
-
-    def one(row):
-        wave, count, rate = row
-        return resample(wave[:count], rate, wanted=rate_hz)
-
-    ragged = tf.map_fn(
-        one,
-        (samples, counts, rates),
-        fn_output_signature=tf.RaggedTensorSpec([None], tf.float32, ragged_rank=0),
-    )
-    return ragged.to_tensor(), tf.cast(ragged.row_lengths(), tf.int32)
-
-
-def resample(samples: tf.Tensor, rate: tf.Tensor, *, wanted: tf.Tensor | int) -> tf.Tensor:
-    """Samples float32 (N,) taken at `rate`, at `wanted` Hz: band-limited interpolation.
-
-    Each new sample is a Hann-windowed sinc sum over its neighbours, cut off at the lower of the two
-    rates' halves (J. O. Smith, Digital Audio Resampling, 2002). ceil(N wanted / rate) samples.
-    """
-    ratio = tf.cast(wanted, tf.float64) / tf.cast(rate, tf.float64)
-    count = tf.shape(samples)[0]
-    new_count = tf.cast(tf.math.ceil(tf.cast(count, tf.float64) * ratio), tf.int32)
-    cutoff = tf.cast(tf.minimum(ratio, 1.0), tf.float32)
-    reach = tf.cast(tf.math.ceil(SINC_ZEROS / cutoff), tf.int32)
-    position = tf.cast(tf.range(new_count), tf.float64) / ratio
-    whole = tf.math.floor(position)
-    rest = tf.cast(position - whole, tf.float32)
-    padded = tf.pad(samples, [[reach, reach + 1]])  # pyright: ignore[reportArgumentType] stubs take no tensor in a list
-    first = tf.cast(whole, tf.int32)
-
-    def add(tap: tf.Tensor, total: tf.Tensor):
-        away = (tf.cast(tap - reach, tf.float32) - rest) * cutoff
-        window = 0.5 + 0.5 * tf.cos(np.pi * tf.clip_by_value(away / SINC_ZEROS, -1.0, 1.0))
-        weight = cutoff * window * sinc(away)
-        return tap + 1, total + weight * tf.gather(
-            padded, tf.minimum(first + tap, count + 2 * reach)
-        )
-
-    def changed() -> tf.Tensor:
-        taps = 2 * reach + 2
-        start = (tf.constant(0), tf.zeros([new_count]))
-        shapes = (tf.TensorShape([]), tf.TensorShape([None]))
-        return tf.while_loop(lambda tap, _: tap < taps, add, start, shapes)[1]
-
-    return tf.cond(tf.equal(ratio, 1.0), lambda: samples, changed)
-
-
-def sinc(x: tf.Tensor) -> tf.Tensor:
-    """sin(pi x) / (pi x), 1 at 0, float32 of x's shape (...,)."""
-    return tf.math.divide_no_nan(tf.sin(np.pi * x), np.pi * x) + tf.cast(x == 0.0, x.dtype)
+    frame_count = frame_counts(counts, rate_hz)
+    frames = log_mel(samples, rate_hz, n_mels=n_mels)
+    return normalised(frames, counts=frame_count, sounding=sounding(samples, rate_hz)), frame_count
 
 
 def frame_counts(sample_counts: tf.Tensor, rate_hz: int) -> tf.Tensor:
     """Frames int32 (B,) of sample counts (B,): one at least."""
-    frame, hop = rate_hz * FRAME_MS // 1000, rate_hz * HOP_MS // 1000
+    frame, hop = _sizes(rate_hz)
     return 1 + tf.maximum(tf.cast(sample_counts, tf.int32) - frame, 0) // hop
 
 
@@ -117,25 +51,69 @@ def log_mel(samples: tf.Tensor, rate_hz: int, *, n_mels: int) -> tf.Tensor:
     25 ms Hann frames every 10 ms, the first beginning with the first sample; HTK's mel scale from
     60 Hz to half the rate, triangles of height 1 (librosa.filters.mel).
     """
-    frame, hop = rate_hz * FRAME_MS // 1000, rate_hz * HOP_MS // 1000
+    frame, hop = _sizes(rate_hz)
     width = 1 << (frame - 1).bit_length()
-    samples = tf.pad(samples, [[0, 0], [0, tf.maximum(frame - tf.shape(samples)[1], 0)]])  # pyright: ignore[reportArgumentType] stubs take no tensor in a list
-    spectrum = tf.signal.stft(samples, frame, hop, fft_length=width)
+    spectrum = tf.signal.stft(_one_frame_at_least(samples, frame), frame, hop, fft_length=width)
     power = tf.math.real(spectrum * tf.math.conj(spectrum))
     bands = librosa.filters.mel(
         sr=rate_hz, n_fft=width, n_mels=n_mels, fmin=LOWEST_HZ, htk=True, norm=None
     )
-    return tf.math.log(power @ tf.constant(bands.T) + FLOOR)
+    energy = power @ tf.constant(bands.T)
+    floor = FLOOR * tf.reduce_max(energy, axis=[1, 2], keepdims=True) + SMALLEST_POWER
+    return tf.math.log(tf.maximum(energy, floor))
 
 
-def normalised(frames: tf.Tensor, counts: tf.Tensor) -> tf.Tensor:
-    """Each band of float32 (B, T, F) with mean 0 and deviation 1 over a row's own `counts` frames.
+def sounding(samples: tf.Tensor, rate_hz: int) -> tf.Tensor:
+    """Bool (B, T): frames of samples float32 (B, N) without a sample of silence.
+
+    Silence is a stretch of 25 ms or more of quiet samples, and what lies outside of the row is
+    quiet: zeros before, after and between make no frame sound, nor any frame silent.
+    """
+    frame, hop = _sizes(rate_hz)
+    samples = _one_frame_at_least(samples, frame)
+    size = tf.abs(samples)
+    loud = size > QUIET * tf.reduce_max(size, axis=1, keepdims=True)
+    loud_before = _sums(tf.pad(loud, [[0, 0], [frame, frame]]))
+    silences_before = _sums(loud_before[:, frame:] == loud_before[:, :-frame])
+    # Stretches that begin less than a frame before a frame or within it have a sample of it.
+    silences = silences_before[:, 2 * frame : -1 : hop] - silences_before[:, 1 : -2 * frame : hop]
+    return silences == 0
+
+
+def normalised(frames: tf.Tensor, *, counts: tf.Tensor, sounding: tf.Tensor) -> tf.Tensor:
+    """Each band of frames with mean 0 and deviation 1 over a row's frames that sound.
 
     Frames after the end are 0, so that a row is the same whatever it is batched with.
+
+    Args:
+        frames: float32 (B, T, F).
+        counts: frames of each row, int32 (B,).
+        sounding: bool (B, T); a row without any is normalised over all its frames.
     """
-    mask = tf.sequence_mask(counts, tf.shape(frames)[1], frames.dtype)[:, :, None]
-    total = tf.cast(counts, frames.dtype)[:, None, None]
-    mean = tf.reduce_sum(frames * mask, axis=1, keepdims=True) / total
-    centred = (frames - mean) * mask
-    deviation = tf.sqrt(tf.reduce_sum(centred**2, axis=1, keepdims=True) / total)
-    return centred / tf.maximum(deviation, SMALLEST_DEVIATION)
+    inside = tf.sequence_mask(counts, tf.shape(frames)[1])
+    sounding &= inside
+    sounding = tf.where(tf.reduce_any(sounding, axis=1, keepdims=True), sounding, inside)
+    share = tf.cast(sounding, frames.dtype)[:, :, None]
+    share /= tf.reduce_sum(share, axis=1, keepdims=True)
+    centred = frames - tf.reduce_sum(frames * share, axis=1, keepdims=True)
+    deviation = tf.sqrt(tf.reduce_sum(centred**2 * share, axis=1, keepdims=True))
+    mask = tf.cast(inside, frames.dtype)[:, :, None]
+    return centred / tf.maximum(deviation, SMALLEST_DEVIATION) * mask
+
+
+def silent(samples: tf.Tensor) -> tf.Tensor:
+    """Bool (B,): rows of samples float32 (B, N) that hold nothing louder than `SILENCE`."""
+    return tf.reduce_all(tf.abs(samples) < SILENCE, axis=1)
+
+
+def _sizes(rate_hz: int) -> tuple[int, int]:
+    return rate_hz * FRAME_MS // 1000, rate_hz * HOP_MS // 1000
+
+
+def _one_frame_at_least(samples: tf.Tensor, frame: int) -> tf.Tensor:
+    return tf.pad(samples, [[0, 0], [0, tf.maximum(frame - tf.shape(samples)[1], 0)]])  # pyright: ignore[reportArgumentType] stubs take no tensor in a list
+
+
+def _sums(flags: tf.Tensor) -> tf.Tensor:
+    """Int32 (B, N + 1): true flags (B, N) before each place, and before the end."""
+    return tf.pad(tf.cumsum(tf.cast(flags, tf.int32), axis=1), [[0, 0], [1, 0]])
