@@ -97,10 +97,12 @@ def test_a_damaged_tune_changes_none_of_its_neighbours():
     intact = [score.parts for tune in tunes for score in notation.scores(tune.encode(), "a")]
     assert len({str(parts) for parts in intact}) == 3
     rng = random.Random("neighbours")
-    for _ in range(60):
-        middle = mutated(tunes[1].encode(), rng).decode("utf-8", "replace").replace("\0", "")
+    for _ in range(20):
+        body = tunes[1].removeprefix("X:1\n").encode()
+        middle = "X:1\n" + mutated(body, rng).decode("utf-8", "replace").replace("\0", "")
         read = list(notation.scores(f"{tunes[0]}\n{middle}\n{tunes[2]}".encode(), "a"))
-        assert [read[0].parts, read[-1].parts] == [intact[0], intact[2]]
+        around = [score.parts for score in (read[0], read[-1]) if not isinstance(score, Skip)]
+        assert around == [intact[0], intact[2]]
 
 
 def test_the_whole_chart_is_read():

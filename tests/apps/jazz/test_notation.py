@@ -122,7 +122,8 @@ def test_latin1_is_read_and_said():
     ("music", "reason"),
     [
         ("A9999|A8|A8|", "a length of 9999 in ABC"),
-        ("A" * 6000 + "|A8|A8|", "a bar of 6000 notes; wanted 500 at most"),
+        ("A" * 6000 + "|A8|A8|", "a bar of 6000 signs in ABC; wanted 500 at most"),
+        ("उ" * 3000 + "|A8|A8|", "a bar of 3000 signs in ABC; wanted 500 at most"),
     ],
 )
 def test_abc_for_which_music21_needs_minutes_is_refused(music, reason):
