@@ -2,7 +2,6 @@
 
 import io
 import json
-import random
 
 import numpy as np
 import pytest
@@ -37,31 +36,6 @@ def jpeg_turned(orientation: int, picture: Image.Image, **options) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
     return encoded(picture, "JPEG", exif=exif, quality=95, subsampling=0, **options)
-
-
-def mutated(content: bytes, rng: random.Random) -> bytes:
-    """The bytes with one to three changes of the kinds that files suffer."""
-    for _ in range(rng.randint(1, 3)):
-        at, kind = rng.randrange(len(content) + 1), rng.randrange(7)
-        lines = content.split(b"\n")
-        if kind == 0:
-            content = content[:at] + bytes([rng.randrange(256)]) + content[at + 1 :]
-        elif kind == 1:
-            content = content[:at]
-        elif kind == 2:
-            inserted = [b'"', b",", b"|", b"\0", b"\t", b"\r", b"[", b"{", b"x" * 140_000]
-            content = content[:at] + rng.choice(inserted) + content[at:]
-        elif kind == 3:
-            rng.shuffle(lines)
-            content = b"\n".join(lines)
-        elif kind == 4:
-            content = b"\n".join(line for line in lines for _ in range(rng.choice((1, 2))))
-        elif kind == 5:
-            text = content.decode("utf-8", "replace")
-            content = text.encode(rng.choice(("utf-16", "latin-1", "cp1252")), "replace")
-        else:
-            content = content[:at] + content[at + rng.randint(1, 9) :]
-    return content
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ from seqapps.apps.captioning import export, model
 from seqapps.apps.captioning.params import Evaluate
 from seqapps.artifacts import saved_model
 from seqapps.artifacts.json_codec import BadRequest
-from tests.apps.captioning.conftest import encoded, mutated, speckled
+from tests.apps.captioning.conftest import encoded, speckled
 from tests.apps.captioning.test_model import params
+from tests.mutations import mutated
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_a_row_that_is_no_picture_is_named_with_its_reason(endpoints, name):
 def test_a_picture_that_is_cut_short_fails_the_request(endpoints, kind):
     answer = saved_model.of_function("greedy", *endpoints["greedy"])
     content = encoded(speckled(1, (90, 60)), kind)
-    with pytest.raises(BadRequest):
+    with pytest.raises(BadRequest, match="^the model refuses these values: [A-Za-z][^{]+$"):
         answer({"image": [content[: len(content) // 2]]})
 
 

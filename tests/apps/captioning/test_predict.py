@@ -8,7 +8,8 @@ from PIL import Image
 from seqapps.app import UserFile
 from seqapps.apps.captioning import images, predict
 from seqapps.config import UserError
-from tests.apps.captioning.conftest import encoded, grey_ramp, jpeg_turned, mutated, speckled
+from tests.apps.captioning.conftest import encoded, grey_ramp, jpeg_turned, speckled
+from tests.mutations import mutated
 
 
 def answer(caption):
