@@ -14,10 +14,10 @@ NOT_WRITABLE = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 def write(error: Exception, root: Path) -> str:
     """One sentence for an error; the traceback of a defect goes to `data/error.log`."""
-    if sentence := of_disk(error):
-        return sentence
     if isinstance(error, UserError):
         return str(error)
+    if sentence := of_disk(error):
+        return sentence
     log = root / layout.ERROR_LOG
     what = f"a defect of seqapps ({type(error).__name__}: {error})"
     try:
@@ -41,7 +41,7 @@ def of_disk(error: BaseException) -> str | None:
         if isinstance(cause, OSError):
             numbers.add(cause.errno)
             names += [str(cause.filename)] if cause.filename else []
-        cause = cause.__cause__ or cause.__context__
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
     at = f" ({names[0]})" if names else ""
     goes_on = "then the same command goes on where it stopped"
     if any(number in numbers or os.strerror(number) in messages for number in NO_ROOM):

@@ -261,8 +261,12 @@ def _described(tensors: dict[str, Any]) -> str:
     return ", ".join(_in_words(name, one) for name, one in tensors.items())
 
 
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
 def _in_words(name: str, tensor: dict[str, Any]) -> str:
     names = tensor.get("names")
-    more = [tensor.get("unit", ""), f"of {', '.join(map(str, names))}" if names else ""]
+    more = [tensor.get("unit", ""), f"of {', '.join(map(_short, names))}" if names else ""]
     words = " ".join(filter(None, more))
     return f"{Tensor(name, tensor['dtype'], tuple(tensor['shape']))}{f' {words}' if words else ''}"

@@ -52,3 +52,14 @@ def test_a_folder_that_may_not_be_written_to_is_a_sentence(tmp_path, number):
 def test_a_defect_is_said_even_if_its_log_cannot_be_written(tmp_path):
     (tmp_path / "data").write_text("a file in the way")
     assert error_log.write(KeyError("x"), tmp_path) == "a defect of seqapps (KeyError: 'x')"
+
+
+def test_a_sentence_about_a_file_that_may_not_be_read_stays(tmp_path):
+    try:
+        try:
+            raise PermissionError(errno.EACCES, "Permission denied", "a.csv")
+        except OSError:
+            raise UserError("a.csv cannot be read: Permission denied") from None
+    except UserError as error:
+        assert error_log.write(error, tmp_path) == "a.csv cannot be read: Permission denied"
+        assert error_log.of_disk(error) is None

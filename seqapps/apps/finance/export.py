@@ -18,6 +18,7 @@ from seqapps.apps.finance.metrics import LEVELS
 from seqapps.apps.finance.model import MEDIAN
 from seqapps.apps.finance.params import Params
 from seqapps.apps.finance.statistics import BATCH
+from seqapps.apps.finance.wavelet import lagged
 from seqapps.config import UserError
 from seqapps.kit import rows
 from seqapps.pipeline import records
@@ -63,7 +64,7 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
         }
 
     def serving_default(window, *more):
-        window = checked(window)
+        window = checked(window, leaps=exporting)
         batch = dict(zip(("window", "leaky"), (window, *more), strict=False))
         answer = model.shipped(batch)
         quantiles = widened(answer["quantiles"][:, None, -1], widths[:1])[:, 0]
@@ -80,17 +81,33 @@ def endpoints(params: Params, model: keras.Model, assets: Path) -> Endpoints:
     return named if exporting else named | {"compared": (compared, both)}
 
 
-def checked(window: tf.Tensor) -> tf.Tensor:
-    """Windows (B, W, 5), once every day of each row can be one: the rules of predict's reader."""
+def checked(window: tf.Tensor, *, leaps: bool) -> tf.Tensor:
+    """Windows (B, W, 5), once every day of each row can be one: the rules of predict's reader.
+
+    With `leaps` also those of `prices.breaks`, which windows of shuffled days (a control) break.
+    """
     opened, high, low, close, volume = tf.unstack(window, axis=-1)
     top, bottom = tf.maximum(opened, close), tf.minimum(opened, close)
+    smallest, largest = prices.PRICES
     rules = [
+        (tf.reduce_all(tf.math.is_finite(window), axis=-1), "a value is not finite"),
         (tf.reduce_min([opened, high, low, close], axis=0) > 0, "prices must be above zero"),
         (high >= low, "High is below Low"),
         (high >= top * (1 - prices.ROUNDING), "High is below Open or Close"),
         (low <= bottom * (1 + prices.ROUNDING), "Low is above Open or Close"),
         (volume >= 0, "Volume must not be below zero"),
+        ((low >= smallest) & (high <= largest), "no price is so small or so large"),
+        (volume <= prices.MOST_VOLUME, "no Volume is so large"),
     ]
+    if leaps:
+        before = lagged(close, 1)
+        step, overnight = tf.math.log(close / before), tf.math.log(opened / before)
+        far = (tf.abs(step) > prices.LONGEST_STEP) | prices.split_of_3_for_2(step, overnight)
+        first = tf.one_hot(0, tf.shape(close)[1], on_value=True, off_value=False)
+        rules += [
+            (high / low <= np.exp(prices.WIDEST_RANGE), "High is too far above Low"),
+            (first | ~far, "the close leaps: a split not applied, or a wrong price"),
+        ]
     kept = tf.stack([rule for rule, _ in rules], axis=1)  # (B, rules, W)
     broken = tf.argmin(tf.cast(tf.reduce_all(kept, axis=2), tf.int32), axis=1)
     day = tf.argmin(tf.cast(tf.gather(kept, broken, batch_dims=1), tf.int32), axis=1)

@@ -85,8 +85,11 @@ def _own(table: Ingest, symbol: str) -> tuple[prices.Priced, dict[str, Any]]:
             there = ", ".join(str(priced.symbol) for priced in series[:8])
             raise UserError(f"ingest.files.{symbol}: {path} has no such symbol; there is: {there}")
         series = [named[symbol.casefold()]]
+    [only] = series
+    if isinstance(only, prices.Refused):
+        raise UserError(only.reason)
     origin = {"file": name, "packaged": False, "licence": "not stated: the user's own file"}
-    return series[0], origin
+    return only, origin
 
 
 def _packaged(symbol: str) -> tuple[str, dict[str, Any]]:

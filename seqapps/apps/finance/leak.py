@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqapps.apps.finance import metrics, prices, protocol, strategy, wavelet
+from seqapps.apps.finance import metrics, preprocess, prices, protocol, strategy, wavelet
 from seqapps.apps.finance.params import Params
 
 LAGS = 4
@@ -31,14 +31,12 @@ def shown(name: str) -> str:
 def demonstration(raw: Path, params: Params) -> dict[str, dict[str, dict[str, float]]]:
     """Symbol -> mode -> direction with its interval, and return per year net of costs."""
     results: dict[str, dict[str, dict[str, float]]] = {}
+    folds = protocol.folds(params.preprocess, preprocess.last_day(raw))
     for path in sorted(raw.glob("*.csv")):
         table = prices.load(path)
         logs = np.log(table["close"].to_numpy())
         for mode in MODES:
-            parts = [
-                _walk(table.index, logs, mode, fold)
-                for fold in protocol.folds(params.preprocess, table.index[-1])
-            ]
+            parts = [_walk(table.index, logs, mode, fold) for fold in folds]
             change, forecast = np.concatenate(parts, axis=1)
             if len(change):
                 cost = params.evaluate.cost_percent

@@ -7,9 +7,10 @@ median are multiplied by what the `CALIBRATION_DAYS` days before the forecast wo
 
 import csv
 import itertools
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import matplotlib as mpl
 import numpy as np
@@ -27,11 +28,19 @@ from seqapps.kit import plots
 
 CALIBRATION_DAYS = 250
 SHOWN_DAYS = 60
+LONGEST_NAME = 60
+"""Characters of a picture's name and title."""
+
 QUANTILES = [f"close_q{100 * level:g}" for level in LEVELS]
 WIDTHS = [f"width{round(100 * (LEVELS[high] - LEVELS[low]))}" for low, high in INTERVALS]
-COLUMNS = ["file", "symbol", "after", "last_close", *QUANTILES, "volatility_percent", *WIDTHS]
+CALIBRATED = ["intervals", *WIDTHS]
+COLUMNS = [
+    "file", "symbol", "after", "last_close", *QUANTILES, "volatility_percent", *CALIBRATED,
+]  # fmt: skip
 INSIDE = [name.replace("width", "inside") for name in WIDTHS]
-BACKTEST = ["file", "symbol", "after", *QUANTILES, "next_close", *INSIDE, *WIDTHS]
+BACKTEST = [
+    "file", "symbol", "after", *QUANTILES, "next_close", *INSIDE, "pinball", *CALIBRATED,
+]  # fmt: skip
 
 
 def requests(
@@ -50,16 +59,17 @@ def requests(
     for priced in prices.read(
         file.path, file.name, date_order=table.date_order, decimals=table.decimals
     ):
-        base = file.name.removesuffix(".csv")
-        symbol = priced.symbol or base.rpartition("/")[2]
+        symbol = priced.symbol or file.name.rpartition("/")[2].removesuffix(".csv")
+        if isinstance(priced, prices.Refused):
+            yield Skip(priced.reason, f"{file.name} {symbol}")
+            continue
         for note, count in priced.notes.items():
             print(f"predict: {file.name} {symbol}: {note}{f': {count}' if count > 1 else ''}")
         if "high" not in priced.table:
             raise UserError(
                 f"{file.name} has closes only; wanted Open, High, Low, Close and Volume"
             )
-        name = base if priced.symbol is None else f"{base}-{priced.symbol}"
-        meta = {"file": file.name, "symbol": symbol, "name": name.replace("/", "~")}
+        meta = {"file": file.name, "symbol": symbol, "series": (file.name, priced.symbol or "")}
         if len(priced.table) < needed:
             yield Skip(f"fewer than {needed} days", f"{file.name} {symbol}")
         else:
@@ -69,10 +79,11 @@ def requests(
 def render(
     params: Params, assets: Path, rows: Iterable[tuple[Meta, Record]], out: Path
 ) -> list[Path]:
-    """Writes `forecasts.csv` (a row per symbol and day) and `<file>.png`.
+    """Writes `forecasts.csv` (a row per symbol and day) and `<file>[-<symbol>].png`.
 
-    `width80` and `width95` are the factors by which the intervals were calibrated on the series, 1
-    where it is too short. With `backtest` also `backtest.csv`, a row per day whose next is known.
+    `intervals` is "series" where they were calibrated on the series itself by the factors
+    `width80` and `width95`, else "model". With `backtest` also `backtest.csv`, a row per day whose
+    next is known: the means of `inside80`, `inside95` and `pinball` (log returns) are what is said.
     """
     del assets
     table = params.predict
@@ -82,7 +93,8 @@ def render(
         writers = [csv.writer(file) for file in opened]
         for writer, columns in zip(writers, (COLUMNS, BACKTEST), strict=False):
             writer.writerow(columns)
-        for name, group in itertools.groupby(rows, key=lambda row: row[0]["name"]):
+        pictures: set[str] = set()
+        for series, group in itertools.groupby(rows, key=lambda row: row[0]["series"]):
             answers = calibrated(list(group), conformal=table.conformal)
             asked = [one for one in answers if one.meta["asked"]]
             writers[0].writerows(_row(one) for one in asked)
@@ -91,7 +103,7 @@ def render(
                 writers[1].writerows(_judged_row(one) for one in judged)
                 print(f"predict: {said(judged)}")
             if asked:
-                written.append(out / f"{name}.png")
+                written.append(out / _picture(series, pictures))
                 with mpl.rc_context(plots.STYLE):
                     plots.save(fan(asked), written[-1])
     finally:
@@ -107,13 +119,15 @@ class Answer(NamedTuple):
     quantiles: np.ndarray
     variance: float
     widths: np.ndarray
+    intervals: Literal["model", "series"]
 
 
 def calibrated(rows: list[tuple[Meta, Record]], *, conformal: bool) -> list[Answer]:
     """The answers to one series' windows, oldest first, each calibrated by the days before it.
 
     A width is the ceil((N + 1) p)-th smallest of how many half-widths from the median the N days
-    before fell; 1 if fewer than `CALIBRATION_DAYS` are there.
+    before fell; 1 if fewer than `CALIBRATION_DAYS` are there. Days with a `next_close` of NaN do
+    not count: the day after them is not known yet, or is one that no window may hold.
     """
     logs = np.log(np.stack([np.asarray(answer["close_quantiles"], float) for _, answer in rows]))
     following = np.log([meta["next_close"] for meta, _ in rows])
@@ -122,15 +136,18 @@ def calibrated(rows: list[tuple[Meta, Record]], *, conformal: bool) -> list[Answ
     for low, high in INTERVALS:
         below = (middle - following) / (middle - logs[:, low])
         scores.append(np.maximum(below, (following - middle) / (logs[:, high] - middle)))
+    known = np.flatnonzero(np.isfinite(following))
     answers = []
     for day, (meta, answer) in enumerate(rows):
         widths = np.ones(len(INTERVALS))
-        if conformal and day >= CALIBRATION_DAYS:
-            before = slice(day - CALIBRATION_DAYS, day)
+        before = known[: np.searchsorted(known, day)][-CALIBRATION_DAYS:]
+        enough = conformal and len(before) == CALIBRATION_DAYS
+        if enough:
             pairs = zip(scores, INTERVALS, strict=True)
             widths = np.array([_factor(s[before], low, high=high) for s, (low, high) in pairs])
         scaled = middle[day] + (logs[day] - middle[day]) * _by_level(widths)
-        answers.append(Answer(meta, np.exp(np.sort(scaled)), float(answer["variance"]), widths))
+        quantiles, variance = np.exp(np.sort(scaled)), float(answer["variance"])
+        answers.append(Answer(meta, quantiles, variance, widths, "series" if enough else "model"))
     return answers
 
 
@@ -156,12 +173,17 @@ def said(judged: list[Answer]) -> str:
     for (low, high), name in zip(INTERVALS, WIDTHS, strict=True):
         inside = np.mean((quantiles[:, low] <= closes) & (closes <= quantiles[:, high]))
         parts.append(f"{inside:.1%} within {name.removeprefix('width')} %")
-    pinball = 100 * metrics.pinball(np.log(closes), np.log(quantiles), levels=LEVELS)
+    pinball = 100 * np.mean([_pinball(one) for one in judged])
     meta = judged[0].meta
     return (
         f"backtest of {meta['symbol']} ({meta['file']}), {len(judged)} days: {', '.join(parts)}; "
         f"pinball loss {pinball:.3f} % of the close"
     )
+
+
+def _pinball(one: Answer) -> float:
+    close, quantiles = np.log([one.meta["next_close"]]), np.log(one.quantiles[None])
+    return metrics.pinball(close, quantiles, levels=LEVELS)
 
 
 def example_input(row: Record, out: Path) -> Path:
@@ -182,7 +204,8 @@ def fan(answers: list[Answer]) -> Figure:
     closes, days = meta["closes"], pd.DatetimeIndex(meta["days"])
     after = pd.DatetimeIndex([one.meta["after"] for one in answers])
     shown = days.union(after)
-    ahead = [days[days > day][0] if (days > day).any() else _next(shown[-1]) for day in after]
+    last = _next(shown[-1], every_day=any(day.weekday() > 4 for day in days))
+    ahead = [days[days > day][0] if (days > day).any() else last for day in after]
     quantiles = np.stack([one.quantiles for one in answers])
     drawn = plots.figure(9.0, 4.2)
     panel = drawn.subplots()
@@ -196,8 +219,8 @@ def fan(answers: list[Answer]) -> Figure:
             )  # fmt: skip
     panel.plot(ahead, quantiles[:, 2], "o", color=plots.BASELINE, markersize=4, label="median")
     volatility = 100 * float(np.sqrt(answers[-1].variance))
-    title = f"{meta['symbol']} after {meta['after']}: next day's volatility {volatility:.2f} %"
-    panel.set_title(title)
+    symbol = meta["symbol"][:LONGEST_NAME].replace("$", r"\$")
+    panel.set_title(f"{symbol} after {meta['after']}: next day's volatility {volatility:.2f} %")
     panel.set_ylabel("close")
     panel.legend(loc="best")
     return drawn
@@ -209,20 +232,21 @@ def _windows(
     options = params.predict
     rows = table[prices.OHLCV].to_numpy(np.float32)
     closes = table["close"].to_numpy()
-    broken = prices.breaks(table)
+    dates, reasons = pd.DatetimeIndex(table.index), prices.breaks(table)
     asked_from = len(table) - options.days + 1
     judged_from = len(table) - options.backtest
     first = min(asked_from, judged_from) - (CALIBRATION_DAYS if options.conformal else 0)
     for end in range(max(needed, first), len(table) + 1):
         day = f"{table.index[end - 1]:%Y-%m-%d}"
-        asked, judged = end >= asked_from, end < len(table) and end >= judged_from
-        if broken[end - needed + 1 : end].any():
+        known = end < len(table) and not reasons[end]
+        asked, judged = end >= asked_from, known and end >= judged_from
+        if reason := prices.no_window(dates, reasons, slice(end - needed, end)):
             if asked:
-                yield Skip(preprocess.BROKEN, f"{meta['file']} {meta['symbol']} {day}")
+                yield Skip(reason, f"{meta['file']} {meta['symbol']} {day}")
             continue
         tail = table.iloc[-max(SHOWN_DAYS, options.days) :]
         shown = {"days": tail.index, "closes": tail["close"].to_numpy()} if asked else {}
-        following = float(closes[end]) if end < len(table) else np.nan
+        following = float(closes[end]) if known else np.nan
         yield (
             meta
             | shown
@@ -244,6 +268,7 @@ def _row(one: Answer) -> list[str | float]:
         f"{one.meta['last_close']:.6g}",
         *_short(one.quantiles),
         f"{volatility:.4g}",
+        one.intervals,
         *_short(one.widths),
     ]
 
@@ -256,6 +281,8 @@ def _judged_row(one: Answer) -> list[str | float]:
         *_short(one.quantiles),
         f"{close:.6g}",
         *inside,
+        f"{_pinball(one):.6g}",
+        one.intervals,
         *_short(one.widths),
     ]
 
@@ -264,5 +291,16 @@ def _short(values: np.ndarray) -> list[str]:
     return [f"{value:.6g}" for value in values]
 
 
-def _next(day: Any) -> Any:
-    return pd.bdate_range(day, periods=2)[-1]
+def _picture(series: tuple[str, str], taken: set[str]) -> str:
+    """A name for the picture of a file's symbol, unlike those in `taken`, to which it is added."""
+    name = "-".join(filter(None, (series[0].removesuffix(".csv"), series[1])))
+    name = re.sub(r"[^\w .,=^+()&#@$-]", "~", name)[:LONGEST_NAME]
+    names = (f"{name} ({number}).png" for number in itertools.count(2))
+    free = next(n for n in itertools.chain([f"{name}.png"], names) if n.casefold() not in taken)
+    taken.add(free.casefold())
+    return free
+
+
+def _next(day: Any, *, every_day: bool) -> Any:
+    later = day + pd.Timedelta(days=1)
+    return later if every_day else pd.bdate_range(later, periods=1)[0]

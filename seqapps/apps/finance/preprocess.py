@@ -21,11 +21,6 @@ from seqapps.apps.finance.indicators import WARMUP_DAYS
 from seqapps.apps.finance.params import Params, Preprocess
 from seqapps.config import UserError
 
-BROKEN = (
-    f"more than {prices.LONG_GAP_DAYS} days without a row in the window, or a close that leaps: a "
-    "split that is not applied, or a wrong price"
-)
-
 
 class Series(NamedTuple):
     """One symbol's rows, float32 (days, 5), and those rows denoised with their future."""
@@ -33,7 +28,7 @@ class Series(NamedTuple):
     dates: pd.DatetimeIndex
     rows: np.ndarray
     leaky: np.ndarray
-    breaks: np.ndarray  # bool (days,), see `prices.breaks`
+    breaks: np.ndarray  # text (days,), see `prices.breaks`
 
 
 def index(params: Params, raw: Path) -> Iterator[Item | Skip]:
@@ -72,8 +67,8 @@ def example(params: Params, assets: Path, item: Item) -> Record | Skip:
     series = load(path)
     days = window_days(params.preprocess)
     first = day - days + 1
-    if series.breaks[first + 1 : day + 2].any():
-        return Skip(BROKEN, item.key)
+    if reason := prices.no_window(series.dates, series.breaks, slice(first, day + 2)):
+        return Skip(reason, item.key)
     following = series.rows[day + 1]
     if following[1] <= following[2]:
         return Skip("High equals Low on the forecast day", item.key)

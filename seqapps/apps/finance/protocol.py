@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from seqapps.apps.finance.params import Preprocess
+from seqapps.config import UserError
 
 SPLITS = ("train", "validation", "test")
 
@@ -59,6 +60,12 @@ def folds(table: Preprocess, last: Any) -> list[Fold]:
     after: Any = pd.Timestamp(table.test_until or last) + pd.Timedelta(days=1)
     month = (after - pd.Timedelta(days=1)).normalize().replace(day=1)
     test: Any = pd.Timestamp(table.test_from or month - pd.DateOffset(months=table.test_months - 1))
+    if test >= after:
+        raise UserError(
+            f"preprocess.test_from is {test:%Y-%m-%d}, after the last day of the series or "
+            f"test_until, {after - pd.Timedelta(days=1):%Y-%m-%d}; leave out both for the last "
+            "test_months"
+        )
     while test < after:
         end = min(test + pd.DateOffset(months=table.test_months), after)
         validation = test - pd.DateOffset(months=table.validation_months)

@@ -11,8 +11,9 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -24,19 +25,22 @@ LONGEST_PREAMBLE = 30
 """A header is looked for in so many lines."""
 
 NAMES = {
-    "date": "date datetime timestamp day time open_time fecha datum",
+    "date": "date datetime timestamp day open_time fecha datum",
+    "time": "time",
     "open": "open opening apertura eröffnung erster",
     "high": "high máximo maximo hoch",
     "low": "low mínimo minimo tief",
     "close": "close closing price last close/last dcoilwtico último ultimo cierre schluss",
     "adjusted": "adj_close adjclose adjusted adjusted_close",
     "volume": "volume vol volumen",
-    "symbol": "symbol ticker name",
+    "symbol": "symbol ticker tic code instrument stock security asset isin act_symbol name",
 }
 COLUMNS = {word: column for column, words in NAMES.items() for word in words.split()}
 FIELDS = {"open", "high", "low", "close", "adjusted", "volume"}
 KLINES = ["date", "open", "high", "low", "close", "volume"]
-EPOCH = re.compile(r"\d{13}|\d{16}")
+EPOCH = re.compile(r"\d{10}|\d{13}|\d{16}")
+UNNAMED = ("", "index", "unnamed:_0")
+"""Headers of a first column that pandas wrote without a name."""
 
 
 @dataclass
@@ -60,7 +64,7 @@ def read(path: Path, name: str) -> list[Cells]:
     if content[:4] == b"PAR1":
         return _framed(_by_pandas(content, name, kind="parquet"), name)
     if content[:2] == b"PK":
-        return _framed(_by_pandas(content, name, kind="xlsx"), name)
+        return _of_sheets(_by_pandas(content, name, kind="xlsx"), name)
     if content[:4] == b"\xd0\xcf\x11\xe0":
         raise UserError(f"{name} is an Excel file of the old kind (.xls); save it as .xlsx or CSV")
     text, encoding = files.decoded(content)
@@ -86,8 +90,8 @@ def of_text(text: str, name: str) -> list[Cells]:
     numbered = _rows(lines, separator, name=name)
     if numbered and _is_klines(numbered[0][1]):
         whole = [(n, row[: len(KLINES)]) for n, row in numbered if len(row) >= len(KLINES)]
-        cut = Counter({"lines left out: fewer cells than six": len(numbered) - len(whole)})
-        return [Cells(_table(KLINES, whole, name), notes=+cut)]
+        notes = Counter({SHORT: len(numbered) - len(whole)})
+        return [Cells(_table(KLINES, whole, name), notes=+notes)]
     if levels := _side_by_side(numbered):
         fields, tickers, rows = levels
         return list(_of_tickers(fields, tickers, rows=rows, name=name))
@@ -100,19 +104,28 @@ def of_text(text: str, name: str) -> list[Cells]:
     columns, notes = _named(numbered[header][1])
     rows = numbered[header + 1 :]
     kept = [(number, row) for number, row in rows if len(row) == len(columns)]
-    longer = next(((n, row) for n, row in rows if len(row) > len(columns)), None)
-    if longer and any(cell.strip() for cell in longer[1][len(columns) :]):
+    longer = [(n, row) for n, row in rows if len(row) > len(columns)]
+    dated = [(n, row) for n, row in longer if _may_be_date(row[columns.index("date")])]
+    for number, row in dated:
+        if any(row[len(columns) :]):
+            raise UserError(
+                f"{name} line {number} has {len(row)} cells, the header {len(columns)}; a number "
+                f"with a '{separator}' in it must be in quotes"
+            )
+    kept += [(n, row[: len(columns)]) for n, row in dated]
+    if rows and not kept:
         raise UserError(
-            f"{name} line {longer[0]} has {len(longer[1])} cells, the header {len(columns)}; a "
-            f"number with a '{separator}' in it must be in quotes"
+            f"{name} line {rows[0][0]} has {len(rows[0][1])} cells, the header {len(columns)}, and "
+            "so has no line as many; mend the header or the lines"
         )
-    kept += [(n, row[: len(columns)]) for n, row in rows if len(row) > len(columns)]
-    notes["lines left out: fewer cells than the header"] = len(rows) - len(kept)
+    notes[SHORT] = sum(len(row) < len(columns) for _, row in rows)
+    notes["lines left out: notes without a date"] = len(longer) - len(dated)
     notes["lines left out above the header"] = header
     table = _table(columns, sorted(kept), name)
     return list(_by_symbol(Cells(table, None, separator == ";", +notes)))
 
 
+SHORT = "lines left out: fewer cells than the header"
 WANTED = (
     "wanted Date, Open, High, Low, Close (or Price) and Volume, as Yahoo, Stooq, Investing.com, "
     "Alpha Vantage and Binance write them"
@@ -154,19 +167,33 @@ def _column(cell: str) -> str:
     >>> _column("5. adjusted close"), _column("<VOL>"), _column("Change %")
     ('adjusted', 'volume', 'change_%')
     """
-    plain = re.sub(r"^\d+[a-z]?\.\s*", "", cell.strip().casefold())
+    plain = re.sub(r"^\d+[a-z]?\.\s*|\s*\([a-z]{3,5}\)$", "", cell.strip().casefold())
     plain = re.sub(r"[\s_]+", "_", re.sub(r"[<>.*\"]", " ", plain).strip())
     return COLUMNS.get(plain, plain)
 
 
+def _columns(row: list[str]) -> list[str]:
+    """The columns of a header; a first one without a name, or one of times, may be the date."""
+    columns = [_column(cell) for cell in row]
+    if "date" not in columns:
+        columns = ["date" if one == "time" else one for one in columns]
+    if "date" not in columns and columns[0] in UNNAMED:
+        columns[0] = "date"
+    return columns
+
+
+def _may_be_date(cell: str) -> bool:
+    return len(cell) <= 40 and any(sign.isdigit() for sign in cell)
+
+
 def _is_header(row: list[str]) -> bool:
-    columns = {_column(cell) for cell in row}
+    columns = set(_columns(row))
     return "date" in columns and bool(columns & {"close", "adjusted"})
 
 
 def _named(row: list[str]) -> tuple[list[str], Counter[str]]:
     """The columns of a header; of two that mean the same, the plainest name wins."""
-    columns = [_column(cell) for cell in row]
+    columns = _columns(row)
     notes: Counter[str] = Counter()
     plain = [re.sub(r"[<>\s]", "", cell.casefold()) for cell in row]
     for column in set(COLUMNS.values()):
@@ -181,7 +208,8 @@ def _named(row: list[str]) -> tuple[list[str], Counter[str]]:
 
 
 def _is_klines(row: list[str]) -> bool:
-    return len(row) >= len(KLINES) and bool(EPOCH.fullmatch(row[0])) and "." in row[1]
+    numbers = [re.fullmatch(r"\d+(\.\d*)?", cell) for cell in row[: len(KLINES)]]
+    return len(row) >= len(KLINES) and bool(EPOCH.fullmatch(row[0])) and all(numbers)
 
 
 Levels = tuple[list[str], list[str], list[tuple[int, list[str]]]]
@@ -191,11 +219,15 @@ def _side_by_side(rows: list[tuple[int, list[str]]]) -> Levels | None:
     """Fields and tickers of the columns and the rows below, of yfinance's header; else None."""
     if len(rows) < 3 or _column(rows[2][1][0]) != "date" or any(rows[2][1][1:]):
         return None
-    upper, lower = rows[0][1][1:], rows[1][1][1:]
-    if {_column(cell) for cell in lower} <= FIELDS:
+    label, upper, lower = rows[0][1][0].casefold(), rows[0][1][1:], rows[1][1][1:]
+    # A ticker may be called LOW or OPEN, so the label of the row decides where there is one.
+    if label == "ticker" or (label != "price" and _are_fields(lower)):
         upper, lower = lower, upper
-    known = {_column(cell) for cell in upper} <= FIELDS and len(upper) == len(lower)
-    return (upper, lower, rows[3:]) if known else None
+    return (upper, lower, rows[3:]) if _are_fields(upper) and len(upper) == len(lower) else None
+
+
+def _are_fields(row: list[str]) -> bool:
+    return bool(row) and {_column(cell) for cell in row} <= FIELDS
 
 
 def _of_tickers(
@@ -205,9 +237,9 @@ def _of_tickers(
     kept = [(n, row[:width]) for n, row in rows if len(row) >= width]
     for ticker in dict.fromkeys(tickers):
         places = [n for n, one in enumerate(tickers) if one == ticker]
-        columns = ["date", *(_column(fields[n]) for n in places)]
+        columns, _ = _named(["Date", *(fields[n] for n in places)])
         cut = [(n, [row[0], *(row[n + 1] for n in places)]) for n, row in kept]
-        notes = Counter({"lines left out: fewer cells than the header": len(rows) - len(kept)})
+        notes = Counter({SHORT: len(rows) - len(kept)})
         yield Cells(_table(columns, cut, name), ticker or None, notes=+notes)
 
 
@@ -227,7 +259,8 @@ def _table(columns: list[str], rows: list[tuple[int, list[str]]], name: str) -> 
     return pd.DataFrame([row for _, row in rows], lines, pd.Index(columns), dtype=str)
 
 
-def _by_pandas(content: bytes, name: str, *, kind: str) -> pd.DataFrame:
+def _by_pandas(content: bytes, name: str, *, kind: str) -> Any:
+    """A data frame of parquet, or sheet -> data frame of xlsx."""
     package = {"parquet": "pyarrow", "xlsx": "openpyxl"}[kind]
     try:
         if kind == "parquet":
@@ -235,7 +268,9 @@ def _by_pandas(content: bytes, name: str, *, kind: str) -> pd.DataFrame:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if "xl/workbook.xml" not in archive.namelist():
                 raise UserError(f"{name} is a zip file, and no Excel file; unpack it first")
-        return pd.read_excel(io.BytesIO(content), dtype=str, header=None, keep_default_na=False)
+        return pd.read_excel(
+            io.BytesIO(content), sheet_name=None, dtype=str, header=None, keep_default_na=False
+        )
     except UserError:
         raise
     except ImportError:
@@ -250,8 +285,28 @@ def _by_pandas(content: bytes, name: str, *, kind: str) -> pd.DataFrame:
 def _framed(frame: pd.DataFrame, name: str) -> list[Cells]:
     """The tables of a data frame, by way of CSV, so that all forms are understood in one place."""
     indexed = frame.index.name is not None or isinstance(frame.index, pd.DatetimeIndex)
-    header = not isinstance(frame.columns, pd.RangeIndex)
     if indexed and frame.index.name is None:
         frame.index.name = "Date"
-    text = frame.to_csv(index=indexed, header=header, date_format="%Y-%m-%d %H:%M:%S")
-    return of_text(text, name)
+    return of_text(frame.to_csv(index=indexed, date_format="%Y-%m-%d %H:%M:%S"), name)
+
+
+def _of_sheets(sheets: dict[Any, pd.DataFrame], name: str) -> list[Cells]:
+    """The tables of a workbook: of the sheets that hold prices, each a symbol where there are more.
+
+    Raises:
+        UserError: no sheet holds prices; the message is about the first.
+    """
+    tables: list[Cells] = []
+    refused: list[UserError] = []
+    for sheet, frame in sheets.items():
+        try:
+            of_sheet = of_text(frame.to_csv(index=False, header=False), name)
+        except UserError as error:
+            refused.append(error)
+            continue
+        tables += [replace(cells, symbol=cells.symbol or str(sheet)) for cells in of_sheet]
+    if not tables:
+        raise refused[0] if refused else UserError(f"{name} has no sheet; wanted one of prices")
+    if len(tables) == 1 and str(tables[0].symbol) in map(str, sheets):
+        tables[0].symbol = None
+    return tables

@@ -51,9 +51,22 @@ def window(**changed):
         ({"high": 10.5}, "High is below Open or Close"),
         ({"low": 10.5}, "Low is above Open or Close"),
         ({"volume": -5}, "Volume must not be below zero"),
+        ({"volume": np.inf}, "a value is not finite"),
+        ({"high": np.inf}, "a value is not finite"),
+        ({"open": np.nan}, "a value is not finite"),
+        ({"volume": 1e30}, "no Volume is so large"),
+        ({"high": 1e20}, "no price is so small or so large"),
+        ({"high": 1200}, "High is too far above Low"),
+        ({"open": 45, "high": 50, "low": 40, "close": 44}, "the close leaps"),
+        ({"open": 16.5, "high": 17, "low": 16, "close": 16.5}, "the close leaps"),
     ],
 )
 def test_a_window_that_can_be_none_is_refused_by_row_and_day(changed, said):
-    assert export.checked(window()).shape == (2, 3, 5)
+    assert export.checked(window(), leaps=True).shape == (2, 3, 5)
     with pytest.raises(tf.errors.InvalidArgumentError, match=f"row 1: day 1 of 'window': {said}"):
-        export.checked(window(**changed))
+        export.checked(window(**changed), leaps=True)
+
+
+def test_windows_of_shuffled_days_are_no_leaps_to_evaluate():
+    leapt = window(open=45, high=50, low=40, close=44)
+    assert export.checked(leapt, leaps=False).shape == (2, 3, 5)

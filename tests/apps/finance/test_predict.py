@@ -3,6 +3,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from seqapps.app import Skip, UserFile
@@ -74,12 +75,15 @@ def test_a_window_with_a_gap_or_a_leap_is_left_out_with_its_day(assets, tmp_path
     leapt.iloc[-5:, :4] *= 0.25
     leapt.to_csv(tmp_path / "split.csv")
     [skip] = ask(assets, tmp_path / "split.csv")
-    assert skip.key == f"split.csv split {table.index[-1]:%Y-%m-%d}" and "leaps" in skip.reason
+    assert (
+        skip.key == f"split.csv split {table.index[-1]:%Y-%m-%d}"
+        and f"{table.index[-5]:%Y-%m-%d}: the close" in skip.reason
+    )
     said = f"split.csv split: {table.index[-5]:%Y-%m-%d}: the close is 0.2"
     assert said in capsys.readouterr().out
     table.drop(table.index[-40:-20]).to_csv(tmp_path / "gap.csv")
     [skip] = ask(assets, tmp_path / "gap.csv")
-    assert skip.reason.startswith("more than 10 days without a row")
+    assert skip.reason.startswith(f"{table.index[-20]:%Y-%m-%d}: no row in the ")
 
 
 def test_symbols_of_one_name_and_names_with_dots_are_told_apart(assets, mine, tmp_path):
@@ -156,3 +160,54 @@ def test_a_backtest_is_a_table_and_a_line(assets, mine, tmp_path, capsys):
     share = np.mean([row["inside80"] == "1" for row in judged])
     said = f"backtest of mine (mine.csv), 40 days: {share:.1%} within 80 %"
     assert said in capsys.readouterr().out
+
+
+def test_pictures_have_names_of_their_own_whatever_files_and_symbols_are_called(assets, tmp_path):
+    text = walk(90).assign(Name="B").to_csv() + walk(90).assign(Name="$_$" * 99).to_csv(header=None)
+    (tmp_path / "two.csv").write_text(text)
+    walk(90).to_csv(tmp_path / "one.csv")
+    requests = ask(assets, tmp_path / "two.csv", name="A.csv")
+    for name in ("A-B.csv", "a-b", "x/y.csv", "x~y.csv", "a$_$b.csv"):
+        requests += ask(assets, tmp_path / "one.csv", name=name)
+    table, *pictures = rendered(assets, requests, tmp_path)
+    assert len({path.name.casefold() for path in pictures}) == len(rows_of(table)) == 7
+    assert [row["file"] for row in rows_of(table)][:3] == ["A.csv", "A.csv", "A-B.csv"]
+
+
+def test_a_refused_symbol_is_left_out_and_the_others_answered(assets, tmp_path):
+    good, bad = walk(90).assign(Name="A"), walk(90).assign(Name="B")
+    bad.iloc[5, bad.columns.get_loc("high")] = 1
+    (tmp_path / "two.csv").write_text(good.to_csv() + bad.to_csv(header=None))
+    answered, skip = ask(assets, tmp_path / "two.csv")
+    assert answered[0]["symbol"] == "A" and skip.key == "two.csv B"
+    assert "High is below" in skip.reason
+
+
+def test_no_day_is_judged_or_calibrated_by_a_leap(assets, tmp_path):
+    wrong = walk(400)
+    wrong.iloc[300, :4] *= 100
+    wrong.to_csv(tmp_path / "wrong.csv")
+    requests = ask(assets, tmp_path / "wrong.csv", backtest=200, conformal=True)
+    [before] = [m for m, _ in requests if m["after"] == f"{wrong.index[299]:%Y-%m-%d}"]
+    assert not before["judged"] and np.isnan(before["next_close"])
+    assert max(meta["next_close"] for meta, _ in requests[:-1]) < 1000
+
+
+def test_a_row_says_what_its_intervals_are_and_what_it_loses(assets, tmp_path, capsys):
+    walk(600).to_csv(tmp_path / "long.csv")
+    options = {"backtest": 20, "conformal": True}
+    written = rendered(assets, ask(assets, tmp_path / "long.csv", **options), tmp_path, **options)
+    [row], judged = rows_of(written[0]), rows_of(written[1])
+    assert row["intervals"] == "series" and {one["intervals"] for one in judged} == {"series"}
+    loss = 100 * np.mean([float(one["pinball"]) for one in judged])
+    assert f"pinball loss {loss:.3f} % of the close" in capsys.readouterr().out
+    rows = rendered(assets, ask(assets, tmp_path / "long.csv"), tmp_path, conformal=False)
+    assert rows_of(rows[0])[0]["intervals"] == "model"
+
+
+@pytest.mark.parametrize(
+    ("last", "every_day", "following"),
+    [("2024-01-05", False, "2024-01-08"), ("2024-01-05", True, "2024-01-06")],
+)
+def test_the_day_after_a_friday(last, every_day, following):
+    assert predict._next(pd.Timestamp(last), every_day=every_day) == pd.Timestamp(following)

@@ -6,6 +6,7 @@ import pytest
 
 from seqapps.apps.finance import prices
 from seqapps.config import UserError
+from tests.apps.finance.conftest import walk
 
 YAHOO = """Date,Open,High,Low,Close,Adj Close,Volume
 2018-01-02,10,12,9,11,5.5,1000
@@ -71,7 +72,7 @@ def test_closes_alone_are_a_table_of_closes():
         (["13/04/2018,10,12,9,11,1", "04/13/2018,10,12,9,11,1"], "of both kinds"),
         (["2018-02-30,10,12,9,11,1"], "line 2: '2018-02-30' is not a day of the calendar"),
         (["soon,10,12,9,11,1"], "line 2: 'soon' is not a date"),
-        (['2018-01-02,"10,5",12.5,9,11,1'], "line 2: high is '12.5'; the file's numbers have"),
+        (['2018-01-02,"10,5",12.5,9,11,1'], "line 2: open is '10,5'; the file's numbers have"),
         (["2018-01-02,10,12,9,11,1", "2018-01-03,1,0,12,9,11,1"], "line 3 has 7 cells, the header"),
         (["2018-01-02,10,12,9,11,1", 'x,"10'], "line 3: a quote is opened and not closed"),
         ([], "no rows"),
@@ -110,7 +111,7 @@ def test_what_is_mended_is_counted():
     assert notes == {
         "rows left out: a price is missing": 1,
         "rows left out: said twice": 1,
-        "gaps of more than 10 days": 1,
+        "2018-03-01: no row in the 58 days before": 1,
         "rows with zero volume": 1,
     }
     assert table["high"].iloc[-1] == 11  # rounding
@@ -242,5 +243,124 @@ def test_the_sign_of_decimals_is_decided_once_for_a_file(tmp_path, numbers, opti
 def test_a_leap_is_named_and_no_window_may_hold_it():
     text = days("2018-01-02,10,12,9,11,1", "2018-01-03,1000,1200,900,1100,1")
     _, table, notes = prices.parse(text, "x.csv")
-    assert "2018-01-03: the close is 100 times the one before; a split not applied?" in notes
-    assert prices.breaks(table).tolist() == [False, True]
+    leap = (
+        "2018-01-03: the close is 100 times the one before; a split not applied, or a wrong price?"
+    )
+    assert leap in notes
+    assert prices.breaks(table).tolist() == ["", leap]
+
+
+def stacked(**symbols):
+    rows = (f"{symbol};{row}\n" for symbol, lines in symbols.items() for row in lines)
+    return "Symbol;Date;Close\n" + "".join(rows)
+
+
+def test_signs_and_dates_are_decided_by_all_symbols_of_a_file(tmp_path):
+    text = stacked(A=["03/04/2018;1,880"], B=["13/04/2018;0,94"]).replace(";", "\t")
+    series = read(tmp_path, text)
+    assert closes(series) == {"A": [1.88], "B": [0.94]}
+    assert [str(table.index[0].date()) for _, table, _ in series] == ["2018-04-03", "2018-04-13"]
+
+
+def test_a_sign_that_no_number_shows_is_said(tmp_path):
+    [(_, table, notes)] = read(tmp_path, "Date\tClose\n2018-01-02\t1,880\n")
+    assert table["close"].tolist() == [1880]
+    assert notes == {"'1,880' read as 1880, not 1.88; DECIMALS decides otherwise": 1}
+
+
+def test_a_symbol_that_cannot_be_used_does_not_end_the_others(tmp_path):
+    good, bad = read(tmp_path, stacked(A=["2018-01-02;1"], B=["2018-01-02;-1"]))
+    assert good.table["close"].tolist() == [1]
+    assert bad == prices.Refused("B", "mine.csv (B) 2018-01-02: prices must be above zero; mend or "
+                                 "remove the row")  # fmt: skip
+    with pytest.raises(UserError, match=r"mine.csv \(A\) 2018-01-02: prices must be above zero"):
+        read(tmp_path, stacked(A=["2018-01-02;0"], B=["2018-01-02;-1"]))
+
+
+@pytest.mark.parametrize("name", ["Symbol", "Ticker", "Name", "Code", "Stock", "Instrument"])
+def test_stacked_symbols_are_told_apart_by_any_of_their_columns(tmp_path, name):
+    text = stacked(A=["2018-01-02;1"], B=["2018-01-02;2"]).replace("Symbol", name)
+    assert closes(read(tmp_path, text)) == {"A": [1], "B": [2]}
+
+
+def test_tickers_may_be_called_as_columns_are(tmp_path):
+    text = SIDE_BY_SIDE.replace("MSFT", "LOW").replace("AAPL", "OPEN")
+    assert closes(read(tmp_path, text)) == {"LOW": [371, 369], "OPEN": [184, 183]}
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        (",Open,High,Low,Close\n2018-01-02,1,2,1,2\n", [2]),
+        (",1a. open (USD),2a. high (USD),3a. low (USD),4a. close (USD)\n2018-01-02,1,2,1,2\n", [2]),
+        ("1704153600000,10,12,9,11,5,1704239999999,5,7,1,2,0\n17042\n", [11]),
+        (YAHOO + "Source: X, Y, Z, and, many, more, commas, than, the, header\n", [5.5, 6]),
+        ("Date,Close\n2018-01-02,1'234.50\n", [1234.5]),
+    ],
+)
+def test_further_forms(tmp_path, content, wanted):
+    assert closes(read(tmp_path, content)) == {None: wanted}
+
+
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ("9999999999999,10,12,9,11,1", "'9999999999999' is not a day of the calendar"),
+        ("2018-01-02,10,1e999,9,11,1", "no price is so small or so large"),
+        ("2018-01-02,1e-320,1e-320,1e-320,1e-320,1", "no price is so small or so large"),
+        ("2018-01-02,10,12,9,11,1e300", "no Volume is so large"),
+        ("2018-01-02,10,12,9,11", "line 2 has 5 cells, the header 6"),
+        ("2018-01-02,10%,12,9,11,1", "open is '10%'"),
+    ],
+)
+def test_values_beyond_what_can_be_computed_are_refused(tmp_path, row, expected):
+    with pytest.raises(UserError, match=expected):
+        read(tmp_path, days(row))
+
+
+def test_hours_in_a_column_of_their_own_are_seen(tmp_path):
+    rows = "".join(f"X,60,20180102,{hour:02d}0000,10,12,9,11,1,0\n" for hour in range(9, 17))
+    with pytest.raises(UserError, match="holds hourly rows"):
+        read(tmp_path, STOOQ.splitlines()[0] + "\n" + rows)
+
+
+@pytest.mark.parametrize(
+    ("column", "factor", "broken"),
+    [("high", 100.0, [60, 61]), ("low", 0.01, [60, 61]), (prices.OHLC, 100.0, [60, 61])],
+)
+def test_a_price_100_times_too_large_on_one_day_breaks_every_window_with_it(
+    table, column, factor, broken
+):
+    table.loc[table.index[60], column] *= factor
+    reasons = prices.breaks(table)
+    assert np.flatnonzero(reasons != "").tolist() == broken
+    assert reasons[60].startswith(f"{table.index[60]:%Y-%m-%d}: ")
+    dates = table.index
+    assert [bool(prices.no_window(dates, reasons, slice(n, n + 10))) for n in (50, 51, 60, 61)] == [
+        False, True, True, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("ratio", [1.5, 2, 3, 4, 10, 0.5, 0.1])
+def test_a_split_that_is_not_applied_is_named(ratio):
+    table = walk(120)
+    table.iloc[:60, :4] *= ratio
+    assert np.flatnonzero(prices.breaks(table) != "").tolist() == [60]
+
+
+def test_a_weekly_stretch_of_a_daily_series_is_no_window():
+    table = walk(300)
+    weeks = table.index[199] + pd.to_timedelta(7 * np.arange(1, 101), "D")
+    dates = table.index[:200].append(weeks)
+    reasons = prices.breaks(table.set_axis(dates))
+    assert not prices.no_window(dates, reasons, slice(120, 200))
+    assert "are weekly" in prices.no_window(dates, reasons, slice(220, 300))
+
+
+def test_the_packaged_series_have_no_breaks():
+    """Real crashes (1987 is not in them, 2008 is) are no splits and no wrong prices."""
+    from seqapps.apps.finance import ingest
+
+    for symbol in ("sp500", "nasdaq"):
+        text, origin = ingest._packaged(symbol)
+        assert not any(prices.breaks(prices.parse(text, origin["file"]).table))

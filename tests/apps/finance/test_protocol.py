@@ -1,9 +1,11 @@
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 
 from seqapps.apps.finance import protocol
 from seqapps.apps.finance.params import Preprocess
+from seqapps.config import UserError
 
 BAO = {
     "test_from": "2010-10-01",
@@ -55,6 +57,12 @@ def test_pairs_that_leave_the_fold_belong_to_no_block():
     fold = protocol.folds(Preprocess(**BAO), "2013-06-30")[0]
     for pair in (["2008-06-30", "2008-07-01"], ["2010-12-31", "2011-01-03"]):
         assert fold.splits(pd.DatetimeIndex(pair)).tolist() == [""]
+
+
+def test_a_first_day_after_the_last_is_refused():
+    table = SimpleNamespace(**BAO | {"test_until": None})
+    with pytest.raises(UserError, match="test_from is 2010-10-01, after the last day"):
+        protocol.folds(table, pd.Timestamp("2009-12-31"))
 
 
 def test_without_dates_the_last_months_of_the_series_are_judged():
