@@ -39,6 +39,11 @@ def pytest_xdist_make_scheduler(config, log):
     return Together(config, log)
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Bytes are named after their argument: compressed ones hold the time they were made at."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def repository() -> Path:
     """The folder of this checkout."""

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from seqapps.artifacts.receipts import write_json
+from seqapps.artifacts.durable import write_json
 from tests.serving.conftest import Server, write_version
 
 pytestmark = pytest.mark.slow
