@@ -171,7 +171,7 @@ def windows(texts: tf.Tensor, width: int) -> Windows:
     """
     lengths = tf.strings.length(texts)
     letters = tf.cast(tf.io.decode_raw(tf.strings.reduce_join(texts), tf.uint8), tf.int32)
-    reason = tf.concat([refusals(texts, letters, width=width), [""]], 0)  # `require` needs one row
+    reason = refusals(texts, letters, width=width)
     letters, lengths = rows.require(reason == "", reason, (letters, lengths))
     spare = lengths - width
     row, start = starts(spare, max(width // STEPS_PER_WINDOW, 1))
