@@ -139,7 +139,7 @@ def test_the_signatures_say_what_each_number_is(made, name):
     for sides in signatures.values():
         for output, tensor in sides["outputs"].items():
             assert tensor["dtype"] == "string" or tensor["unit"], output
-            named = contract.load(name).outputs.get(output)
+            named = load(name).outputs.get(output)
             if named and named.names:
                 assert tensor["names"] == answer[named.names]
                 assert len(tensor["names"]) == tensor["shape"][-1] or tensor["shape"][-1] is None

@@ -102,7 +102,7 @@ def test_an_edited_comment_reruns_nothing_and_edited_code_names_its_module(made)
         (("predict", f"APP={APP}", "INPUT=missing.txt"), "missing.txt: no such file or folder"),
         (("predict", "APP=dnaa", "INPUT=x"), "no application 'dnaa'"),
         (("predict",), "predict needs APP= and INPUT="),
-        (("promote",), f"promote needs APP=: make promote APP={APP}"),
+        (("promote",), "promote needs APP=: make promote APP="),
         (("promote", f"APP={APP}", "VERSION=one"), "VERSION=one is not a number"),
         (("promote", f"APP={APP}", "VERSION=99"), "has no version 99; VERSION= one of 1"),
         (("predict", f"APP={APP}"), "predict needs INPUT=: make predict"),

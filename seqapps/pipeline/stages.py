@@ -138,7 +138,7 @@ def status(app: App[P], profile: str, *, root: Path) -> Iterator[str]:
             why = f"{upstream} is stale"
         receipt = receipts.read(folder)
         when = f"  ({receipt['finished']}, {receipt['seconds']} s)" if receipt else ""
-        yield f"{app.name:<12}{stage:<12}{'fresh' if why is None else 'stale: ' + why}{when}"
+        yield f"{app.name:<11} {stage:<11} {'fresh' if why is None else 'stale: ' + why}{when}"
         upstream = upstream or (stage if why else None)
 
 
