@@ -26,3 +26,17 @@ def test_the_rule_that_a_row_breaks_is_named():
     with pytest.raises(tf.errors.InvalidArgumentError, match="row 1: a hundred or more"):
         rows.require_all(rules, numbers)
     assert rows.require_all([(rules[1][0][:1], "large")], numbers[:1]).numpy() == [1.0]
+
+
+@tf.function
+def padded(texts):
+    lengths = tf.strings.length(texts)
+    return tf.size(rows.require_small(lengths, 12, "letters", texts))
+
+
+def test_rows_whose_padding_is_too_large_are_refused_and_the_longest_is_named():
+    assert padded(tf.constant(["four", "four", "four"])) == 3
+    assert padded(tf.zeros([0], tf.string)) == 0
+    said = "row 1: 7 letters, and 2 rows padded to it are over the limit of 12 letters; send fewer"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=said):
+        padded(tf.constant(["a", "letters"]))

@@ -28,6 +28,9 @@ not grow with the request."""
 FILLINGS = 8
 """A window with N is answered by the mean over this many fillings of them, a multiple of 4."""
 
+MOST_BASES = 1 << 21
+"""Of all rows of a request, padded to the longest."""
+
 SAME_LOGIT = 1e-4
 """Windows this close to the best one are as good; the first of them is reported."""
 
@@ -167,9 +170,10 @@ def windows(texts: tf.Tensor, width: int) -> Windows:
     of the windows.
 
     Raises:
-        InvalidArgumentError: a row is refused, see `endpoints`.
+        InvalidArgumentError: a row is refused, see `endpoints`, or the rows are too large.
     """
     lengths = tf.strings.length(texts)
+    texts, lengths = rows.require_small(lengths, MOST_BASES, "bases", (texts, lengths))
     letters = tf.cast(tf.io.decode_raw(tf.strings.reduce_join(texts), tf.uint8), tf.int32)
     reason = refusals(texts, letters, width=width)
     letters, lengths = rows.require(reason == "", reason, (letters, lengths))

@@ -14,7 +14,7 @@ from seqapps.apps.jazz import frontend, playing
 from seqapps.apps.jazz.frontend import LONGEST, PITCHES
 from seqapps.apps.jazz.params import Params
 from seqapps.apps.jazz.tunes import LOWEST, MOST_QUARTERS, TICKS
-from seqapps.kit.rows import require_all
+from seqapps.kit.rows import require_all, require_small
 
 SHOWN = 5
 """K."""
@@ -43,6 +43,9 @@ MOST_UNITS_OF_A_BAR = 255
 
 NEAR_A_TICK = 0.01
 """Ticks that a duration may be away from a whole one."""
+
+MOST_BEATS, MOST_LINE = 8192, 12_000
+"""Beats and notes of all rows of a request, padded to the longest."""
 
 MOST_TEMPERATURE = 1000
 
@@ -140,7 +143,11 @@ def _checked(batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
             within("temperature", 0, high=MOST_TEMPERATURE),
             (above_zero, "'top_p' is not above 0 and at most 1"),
         ]
-    return require_all(rules, batch)
+    batch = require_all(rules, batch)
+    for name, most, unit in (("bass", MOST_BEATS, "beats"), ("pitch", MOST_LINE, "notes")):
+        rows, longest = tf.unstack(tf.shape(batch[name]))
+        batch = require_small(tf.fill([rows], longest), most, unit, batch)
+    return batch
 
 
 def choose(first: tf.Tensor) -> Any:

@@ -12,6 +12,9 @@ from seqapps.apps.asr.nn import resampler
 from seqapps.kit import rows
 
 LOWEST_RATE_HZ, HIGHEST_RATE_HZ = 4000, 192_000
+MOST_SECONDS = 600
+"""Of all rows of a request, padded to the longest."""
+
 PCM, EXTENSIBLE, PCM_BYTES = 1, 0xFFFE, 2
 CODINGS = {
     1: "integer PCM",
@@ -65,6 +68,8 @@ def decode(wavs: tf.Tensor, rate_hz: int) -> tuple[tf.Tensor, tf.Tensor]:
     head = header(wavs)
     good, reason = _judged(wavs, head)
     wavs, head = rows.require(good, reason, (wavs, head))
+    frames = head.size // (PCM_BYTES * head.channels)
+    wavs, head = _short_enough(frames, head.rate_hz, (wavs, head))
 
     def one(row) -> tf.Tensor:
         wav, start, size, channels, rate = row
@@ -93,6 +98,7 @@ def cut(samples: tf.Tensor, counts: tf.Tensor, *, rates: tf.Tensor, rate_hz: int
     )
     good = finite & inside & _of_speech(rates)
     samples, counts, rates = rows.require(good, reason, (samples, counts, rates))
+    samples, counts, rates = _short_enough(counts, rates, (samples, counts, rates))
 
     def one(row) -> tf.Tensor:
         wave, count, rate = row
@@ -192,6 +198,12 @@ def _of_speech(rates: tf.Tensor) -> tf.Tensor:
 def _rate_reason(rates: tf.Tensor) -> tf.Tensor:
     wanted = f" Hz; wanted {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}"
     return tf.strings.join(["the sample rate is ", tf.strings.as_string(rates), wanted])
+
+
+def _short_enough(frames: tf.Tensor, rates: tf.Tensor, value: rows.Value) -> rows.Value:
+    """`value`, once recordings of `frames` (B,) at `rates` (B,) are short enough together."""
+    seconds = tf.math.ceil(tf.cast(frames, tf.float64) / tf.cast(rates, tf.float64))
+    return rows.require_small(tf.cast(seconds, tf.int64), MOST_SECONDS, "seconds", value)
 
 
 def _each(one, inputs) -> tuple[tf.Tensor, tf.Tensor]:
