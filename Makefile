@@ -135,7 +135,9 @@ lock: ## lock files anew from pyproject.toml (needs uv)
 	  --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-emit-find-links --custom-compile-command "make lock" -q \
 	  -o requirements-$$extra.lock; done
-	@uv pip compile --group serve --universal --python-version 3.11 --generate-hashes \
+	@# tensorflow-serving-api asks for tensorflow even where tensorflow-cpu is there.
+	@grep -o "tensorflow==2[^\"]*" pyproject.toml | tail -1 | uv pip compile --group serve \
+	  --override /dev/stdin --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" -q \
 	  -o requirements-serve.lock
 

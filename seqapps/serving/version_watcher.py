@@ -2,12 +2,12 @@
 
 import json
 import logging
-import threading
-from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
+
 from seqapps.artifacts import json_codec, layout
-from seqapps.artifacts.saved_model import SavedModel
+from seqapps.artifacts.saved_model import Endpoint, SavedModel
 
 WATCH_SECONDS = 1.0
 log = logging.getLogger("seqapps.serving.server")
@@ -54,7 +54,7 @@ class Versions:
     def version(self, number: str | None) -> SavedModel:
         """The requested version; for None the champion, or the newest."""
         if number is None:
-            loaded = self.loaded  # read once: the watcher thread may replace it
+            loaded = self.loaded  # read once: the watching thread may replace it
             champion = self._champion if self._champion in loaded else max(loaded)
             return loaded[champion]
         known = ", ".join(map(str, self.loaded))
@@ -74,7 +74,8 @@ class Versions:
     def _try(self, folder: Path) -> None:
         try:
             model = SavedModel(folder)
-            _answer_example(model)
+            if request := example(model):
+                request[0](request[1])
         except Exception as error:
             log.error("%s is refused: %s", folder, str(error)[:500])
         else:
@@ -82,26 +83,12 @@ class Versions:
             log.warning("%s answers", folder)
 
 
-def follow(watched: Iterable[Versions]) -> threading.Thread:
-    """Starts and returns a thread that looks for new versions every second."""
-    thread = threading.Thread(target=_watch, args=(tuple(watched),), daemon=True)
-    thread.start()
-    return thread
-
-
-def _watch(watched: tuple[Versions, ...]) -> None:
-    pause = threading.Event()
-    while not pause.wait(WATCH_SECONDS):
-        for versions in watched:
-            try:
-                versions.refresh()
-            except (OSError, ValueError) as error:
-                log.error("%s cannot be read: %s", versions.exported, error)
-
-
-def _answer_example(model: SavedModel) -> None:
+def example(model: SavedModel) -> tuple[Endpoint, dict[str, np.ndarray]] | None:
+    """The endpoint and columns, arrays (N, ...), of a version's example; None if there is none."""
     path = layout.beside(model.folder, layout.EXAMPLE_REQUEST)
-    if path.exists():
-        body = json.loads(path.read_bytes())
-        endpoint = model.endpoint(body.get("signature_name"))
-        endpoint(json_codec.columns_of(body["instances"], endpoint.inputs))
+    if not path.exists():
+        return None
+    body = json.loads(path.read_bytes())
+    endpoint = model.endpoint(body.get("signature_name"))
+    columns = json_codec.columns_of(body["instances"], endpoint.inputs)
+    return endpoint, {name: endpoint.inputs[name].array(rows) for name, rows in columns.items()}

@@ -26,8 +26,20 @@ def test_rows_columns_signatures_and_versions_are_those_of_tensorflow_serving(se
     wave = {"b64": base64.b64encode(tf.audio.encode_wav([[0.0]], 8000).numpy()).decode()}
     heard = {"signature_name": "heard", "instances": [wave]}
     assert server.predict("times", heard) == (200, {"predictions": [8000]})
-    form = {"content-type": "application/x-www-form-urlencoded"}  # what curl -d sends
-    assert server.predict("times", b'{"instances": [1]}', **form)[0] == 200
+    assert server.ask("GET", times)[1] == {
+        "name": "times",
+        "ready": True,
+        "model_version_status": [
+            {
+                "version": version,
+                "state": "AVAILABLE",
+                "status": {"error_code": "OK", "error_message": ""},
+            }
+            for version in ("2", "1")
+        ],
+        "labels": {"answers": "2"},
+        "batched": False,
+    }
 
 
 NO_WAVE = base64.b64encode(b"RIFF\x24\0\0\0WAVE" + b"\xff\xfe\xf1\xf2" * 9).decode()
@@ -52,7 +64,7 @@ def test_with_on_error_null_a_bad_row_is_named_and_the_others_are_answered(serve
     }
     status, answer = server.ask("POST", "/v2/models/times/infer", v2)
     assert status == 400 and "every row is refused; row 0: " in answer["error"]
-    value = {"name": "value", "shape": [3], "datatype": "FP32", "data": [1, "NaN", 3]}
+    value = {"name": "value", "shape": [3], "datatype": "FP32", "data": [1, 1e39, 3]}
     v2 = {"inputs": [value], "parameters": {"on_error": "null"}}
     status, answer = server.ask("POST", "/v2/models/times/infer", v2)
     assert (status, answer["outputs"][0]["data"]) == (200, [3.0, None, 9.0])
@@ -75,13 +87,19 @@ def test_the_metadata_name_inputs_outputs_and_versions(server):
     spec = server.ask("GET", "/v1/models/times/versions/1/metadata")[1]
     assert spec["model_spec"] == {"name": "times", "version": "1"}
     assert spec["signatures"]["heard"]["inputs"] == {"audio": {"dtype": "string", "shape": [None]}}
-    assert 'request_predict_seconds_count{model_name="times"}' in server.ask("GET", "/metrics")[1]
+    assert server.predict("times", {"instances": [1]})[0] == 200
+    assert server.predict("times", {"instances": ["x"]})[0] == 400
+    counted = server.ask("GET", "/metrics")[1]
+    for outcome, version in (("answered", "2"), ("refused", "")):
+        labels = f'model="times",outcome="{outcome}",protocol="v1",version="{version}"'
+        assert f"seqapps_requests_total{{{labels}}}" in counted
+    assert 'seqapps_queue_length{model="times"} 0.0' in counted
 
 
 @pytest.mark.parametrize(
     ("path", "body", "status", "said"),
     [
-        ("/v1/models/times:predict", b"{", 400, "Unrecognized request format"),
+        ("/v1/models/times:predict", b"{", 400, "the body is not JSON"),
         ("/v1/models/times:predict", [1], 400, "not a JSON object"),
         ("/v1/models/times:predict", {}, 400, "either 'instances'"),
         ("/v1/models/times:predict", {"instances": ["x"]}, 400, "holds text; wanted float32"),

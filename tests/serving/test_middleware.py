@@ -11,7 +11,7 @@ pytestmark = pytest.mark.slow
 
 def test_a_connection_forgets_the_version_that_was_asked_for(server):
     body = b'{"instances": [1]}'
-    head = "POST {} HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+    head = "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     head += f"Content-Length: {len(body)}\r\n\r\n"
     paths = ("/v1/models/times/versions/1:predict", "/v1/models/times:predict")
     heard = b""

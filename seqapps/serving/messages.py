@@ -1,0 +1,117 @@
+"""What the server and the processes of its models tell each other, over a pair of sockets.
+
+A frame is eight bytes of length and a pickled tuple; only these two sides can write to the pair.
+"""
+
+import asyncio
+import pickle
+import socket
+import struct
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+LENGTH = struct.Struct("<Q")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Limits of one request, and of what waits.
+
+    `body_bytes` of a request, its `rows`, JSON `elements`, `seconds` until its answer; `queue` of a
+    model: requests that wait or are answered; `bytes_at_once` of all bodies that are read or wait;
+    `connections` in all, and from one `address`.
+    """
+
+    body_bytes: int = 16_000_000
+    rows: int = 1024
+    seconds: float = 60.0
+    elements: int = 2_000_000
+    queue: int = 256
+    bytes_at_once: int = 256_000_000
+    connections: int = 1000
+    address: int = 500
+
+
+@dataclass(frozen=True)
+class Batching:
+    """How requests to a model are joined.
+
+    `rows` is the most rows of a call, 1 for none; `seconds` how long the first waits for others.
+    `always` joins without measuring whether it pays.
+    """
+
+    rows: int = 64
+    seconds: float = 0.0
+    always: bool = False
+
+
+class Question(NamedTuple):
+    """A request: its protocol, one of `requests.DECODERS`, model, version in its path, and body.
+
+    `json_bytes` is the length of the JSON before binary tensors, V2's header; 0 if there is none.
+    """
+
+    kind: str
+    model: str
+    version: str | None
+    body: bytes
+    json_bytes: int = 0
+
+
+class Answer(NamedTuple):
+    """An answer: an HTTP status, headers, and a body, which is a sentence if it is an error."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str] = {}
+    version: str = ""
+
+
+@dataclass(frozen=True)
+class Described:
+    """The loaded versions of a model.
+
+    `answering` is the version that answers if none is asked for; `signatures` and `tensors` (names,
+    datatypes and shapes in V2's words) are by version; `batched` tells if requests are joined.
+    """
+
+    answering: int
+    signatures: dict[int, dict[str, Any]]
+    tensors: dict[int, dict[str, list[dict[str, Any]]]]
+    batched: bool = field(default=False)
+
+
+def frame(message: tuple[Any, ...]) -> bytes:
+    """A message as bytes."""
+    content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
+    return LENGTH.pack(len(content)) + content
+
+
+def receive(line: socket.socket) -> tuple[Any, ...] | None:
+    """The next message; None if the other side has gone."""
+    head = _exactly(line, LENGTH.size)
+    content = _exactly(line, LENGTH.unpack(head)[0]) if head else None
+    return pickle.loads(content) if content else None
+
+
+async def read(reader: asyncio.StreamReader) -> tuple[Any, ...] | None:
+    """The next message; None if the other side has gone."""
+    try:
+        head = await reader.readexactly(LENGTH.size)
+        return pickle.loads(await reader.readexactly(LENGTH.unpack(head)[0]))
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+
+
+def _exactly(line: socket.socket, count: int) -> bytes | None:
+    content = bytearray(count)
+    view = memoryview(content)
+    while view:
+        try:
+            size = line.recv_into(view)
+        except ConnectionError:
+            return None
+        if not size:
+            return None
+        view = view[size:]
+    return bytes(content)
