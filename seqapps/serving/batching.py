@@ -18,8 +18,7 @@ from seqapps.artifacts import json_codec
 from seqapps.artifacts.json_codec import BadRequest
 from seqapps.artifacts.saved_model import Endpoint, SavedModel
 from seqapps.serving import version_watcher
-from seqapps.serving.messages import Batching
-from seqapps.serving.requests import Call
+from seqapps.serving.messages import Batching, Call
 
 ROUNDING = 1e-5
 """Largest difference of a number in an answer, relative to the largest of its output."""
@@ -90,7 +89,7 @@ def answered(calls: list[Call]) -> list[Columns]:
 
 
 def _key(call: Call) -> Any:
-    """What calls must share to be joined; None if this one cannot be."""
+    """The endpoint and shapes that calls must share to be joined; None if this one cannot be."""
     try:
         json_codec.same_names("input", call.columns, wanted=call.endpoint.inputs)
         arrays = {n: call.endpoint.inputs[n].array(rows) for n, rows in call.columns.items()}

@@ -158,11 +158,15 @@ def server(
     options = [(f"grpc.max_{way}_message_length", limits.body_bytes) for way in ("send", "receive")]
     options.append(("grpc.so_reuseport", 0))  # else two servers could listen at one port
     options.append(("grpc.max_connection_idle_ms", IDLE_MS))
-    made = grpc.aio.server(interceptors=guards, options=options, maximum_concurrent_rpcs=AT_ONCE)
-    made.add_generic_rpc_handlers((Predictions(dispatchers, bodies, telemetry),))
-    rpc.add_GRPCInferenceServiceServicer_to_server(InferenceServicer(plane, extension), Later(made))
-    health_pb2_grpc.add_HealthServicer_to_server(Health(dispatchers), made)
-    return made
+    listening = grpc.aio.server(
+        interceptors=guards, options=options, maximum_concurrent_rpcs=AT_ONCE
+    )
+    listening.add_generic_rpc_handlers((Predictions(dispatchers, bodies, telemetry),))
+    rpc.add_GRPCInferenceServiceServicer_to_server(
+        InferenceServicer(plane, extension), Later(listening)
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(Health(dispatchers), listening)
+    return listening
 
 
 def model_of(body: bytes, *, nested: bool) -> str:
@@ -176,33 +180,33 @@ def model_of(body: bytes, *, nested: bool) -> str:
 
 
 def _first_text(body: bytes) -> bytes:
-    place = 0
-    while place < len(body):
-        tag, place = _varint(body, place)
+    offset = 0
+    while offset < len(body):
+        tag, offset = _varint(body, offset)
         kind = tag & 7
         if kind == VARINT:
-            _, place = _varint(body, place)
+            _, offset = _varint(body, offset)
         elif kind == TEXT:
-            size, place = _varint(body, place)
+            size, offset = _varint(body, offset)
             if tag >> 3 == 1:
-                return body[place : place + size]
-            place += size
+                return body[offset : offset + size]
+            offset += size
         elif kind in (FIXED64, FIXED32):
-            place += 8 if kind == FIXED64 else 4
+            offset += 8 if kind == FIXED64 else 4
         else:
             raise ValueError("a field of an unknown kind")
     raise ValueError("no model is named")
 
 
-def _varint(body: bytes, place: int) -> tuple[int, int]:
+def _varint(body: bytes, offset: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 64, 7):
-        if place >= len(body):
+        if offset >= len(body):
             raise ValueError("it is cut short")
-        byte, place = body[place], place + 1
+        byte, offset = body[offset], offset + 1
         value |= (byte & 127) << shift
         if byte < 128:
-            return value, place
+            return value, offset
     raise ValueError("a number is too long")
 
 

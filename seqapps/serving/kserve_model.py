@@ -1,4 +1,4 @@
-"""What KServe's routes ask of a model that answers in a process of its own: readiness, metadata."""
+"""Readiness and metadata, for KServe's routes, of a model that answers in a process of its own."""
 
 import contextvars
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the server and the processes of its models tell each other, over a pair of sockets.
+"""Messages between the server and the processes of its models, over a pair of sockets.
 
 A frame is eight bytes of length and a pickled tuple; only these two sides can write to the pair.
 """
@@ -7,8 +7,12 @@ import asyncio
 import pickle
 import socket
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from seqapps.app import Columns, Record
+from seqapps.artifacts.saved_model import Endpoint, SavedModel
 
 LENGTH = struct.Struct("<Q")
 
@@ -34,7 +38,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Batching:
-    """How requests to a model are joined.
+    """The joining of requests to a model.
 
     `rows` is the most rows of a call, 1 for none; `seconds` how long the first waits for others.
     `always` joins without measuring whether it pays.
@@ -79,6 +83,28 @@ class Described:
     signatures: dict[int, dict[str, Any]]
     tensors: dict[int, dict[str, list[dict[str, Any]]]]
     batched: bool = field(default=False)
+
+
+class Parts(NamedTuple):
+    """The answers to rows of which some are refused: a record or None each, and reasons by row."""
+
+    answers: list[Record | None]
+    reasons: dict[int, str]
+
+
+@dataclass(frozen=True)
+class Call:
+    """A decoded request.
+
+    `columns` are plain values or arrays (N, ...) by input; `partly` asks for answers to the rows
+    that can be answered; `encode` makes the answer of a protocol.
+    """
+
+    version: SavedModel
+    endpoint: Endpoint
+    columns: dict[str, Any]
+    partly: bool
+    encode: Callable[[Columns | Parts], Answer]
 
 
 def frame(message: tuple[Any, ...]) -> bytes:

@@ -1,4 +1,4 @@
-"""What happens before KServe's routes: checks of the request, and the predictions themselves."""
+"""ASGI middleware before KServe's routes: checks of requests, and the predictions themselves."""
 
 import asyncio
 import hmac
@@ -111,8 +111,8 @@ class Middleware:
             return None
         kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
         if kind not in CONTENT:
-            found = f"the content type is '{kind[:60]}'; "
-            return Answer(415, f"{found}send the header 'content-type: {CONTENT[0]}'".encode())
+            reason = f"the content type is '{kind[:60]}'; "
+            return Answer(415, f"{reason}send the header 'content-type: {CONTENT[0]}'".encode())
         length = headers.get(b"content-length", b"0")
         if not DECIMAL.fullmatch(length) or int(length) > self.limits.body_bytes:
             return self._too_large()

@@ -17,8 +17,7 @@ from typing import Any
 from seqapps.artifacts.json_codec import BadRequest
 from seqapps.artifacts.saved_model import in_parts
 from seqapps.serving import batching, messages, requests
-from seqapps.serving.messages import Answer, Batching, Described, Limits, Question
-from seqapps.serving.requests import Call, Parts
+from seqapps.serving.messages import Answer, Batching, Call, Described, Limits, Parts, Question
 from seqapps.serving.version_watcher import WATCH_SECONDS, NoSuchVersion, Versions
 
 log = logging.getLogger("seqapps.serving.server")

@@ -9,8 +9,7 @@ import json
 import math
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import orjson
@@ -30,7 +29,7 @@ from seqapps.app import Columns, Record
 from seqapps.artifacts import json_codec
 from seqapps.artifacts.json_codec import BadRequest, Tensor
 from seqapps.artifacts.saved_model import Endpoint, SavedModel
-from seqapps.serving.messages import Answer, Limits, Question
+from seqapps.serving.messages import Answer, Call, Limits, Parts, Question
 
 MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
 MALFORMED += (struct.error, binascii.Error, RecursionError)
@@ -53,28 +52,6 @@ AVAILABLE = 30
 
 Versions = Callable[[str | None], SavedModel]
 """The version with a number in a model's path or request, or the one that answers."""
-
-
-class Parts(NamedTuple):
-    """The answers to rows of which some are refused: a record or None each, and reasons by row."""
-
-    answers: list[Record | None]
-    reasons: dict[int, str]
-
-
-@dataclass(frozen=True)
-class Call:
-    """A decoded request.
-
-    `columns` are plain values or arrays (N, ...) by input; `partly` asks for answers to the rows
-    that can be answered; `encode` makes the answer of a protocol.
-    """
-
-    version: SavedModel
-    endpoint: Endpoint
-    columns: dict[str, Any]
-    partly: bool
-    encode: Callable[[Columns | Parts], Answer]
 
 
 def decode(question: Question, versions: Versions, limits: Limits) -> Call | Answer:
@@ -358,10 +335,10 @@ def _check_tensor(number: int, entry: Any) -> int:
     kind = NUMBERS.get(datatype)
     if kind is None:
         raise BadRequest(f"'{name}' has datatype FP16, which JSON cannot hold; send it as binary")
-    for place, value in enumerate(flat):
+    for index, value in enumerate(flat):
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise BadRequest(
-                f"'{name}' holds a {type(value).__name__} at place {place}; wanted {datatype}"
+                f"'{name}' holds a {type(value).__name__} at place {index}; wanted {datatype}"
             )
     return 0
 

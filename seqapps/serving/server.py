@@ -22,6 +22,7 @@ from typing import Any
 
 import kserve
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.docs import get_swagger_ui_html
 from kserve.errors import InvalidInput, ModelNotFound
 from kserve.protocol.dataplane import DataPlane
 from kserve.protocol.model_repository_extension import ModelRepositoryExtension
@@ -43,6 +44,10 @@ SPARE_FILES = 64
 
 class Metadata(DataPlane):
     """KServe's data plane for readiness and metadata; predictions do not reach it."""
+
+    async def ready(self) -> bool:
+        """True if every model is ready."""
+        return all(model.ready for model in self.model_registry.get_models().values())
 
     async def model_ready(self, model_name: str, *args: Any, **named: Any) -> bool:
         """True if the model is ready.
@@ -216,6 +221,11 @@ def _routes(
         if served is None:
             raise ModelNotFound(name)
         return served
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Any:
+        """Swagger's page about the routes."""
+        return get_swagger_ui_html(openapi_url="/openapi.json", title="seqapps")
 
     @app.get("/v1/models/{model_name}/metadata", tags=["V1"])
     async def metadata(model_name: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is told of requests: counters for Prometheus, an access log, traces of OpenTelemetry.
+"""Telemetry of requests: counters for Prometheus, an access log, traces of OpenTelemetry.
 
 Bodies, answers and tokens are in none of them.
 """
@@ -33,7 +33,7 @@ OUTCOMES = {200: "answered", 503: "busy", 504: "late"}
 
 @dataclass
 class Entry:
-    """A request as it is told of; `request_id` is the client's or a new one."""
+    """A request as it is fields of; `request_id` is the client's or a new one."""
 
     request_id: str
     protocol: str
@@ -79,7 +79,7 @@ class Telemetry:
     def _log(self, entry: Entry, seconds: float) -> None:
         if self.style == "off":
             return
-        told = {
+        fields = {
             "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "request_id": entry.request_id,
             "client": entry.client,
@@ -93,7 +93,7 @@ class Telemetry:
             "bytes_out": entry.bytes_out,
         }
         as_json = self.style == "json"
-        log.info(orjson.dumps(told).decode() if as_json else " ".join(map(str, told.values())))
+        log.info(orjson.dumps(fields).decode() if as_json else " ".join(map(str, fields.values())))
 
 
 def _tracer() -> Callable[[Entry], Any]:

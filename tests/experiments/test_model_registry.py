@@ -1,7 +1,6 @@
 """The registered model and its alias."""
 
 import json
-import os
 import subprocess
 import sys
 

@@ -4,11 +4,13 @@ import http.client
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import threading
 import time
 
+import psutil
 import pytest
 import tensorflow as tf
 
@@ -16,7 +18,7 @@ import tensorflow as tf
 class Server:
     """A running server and ways to ask it."""
 
-    def __init__(self, repository, models, *options, token=None):
+    def __init__(self, repository, models, *options, token=None, files=None):
         self.python = str(repository / ".venv-serve/bin/python")
         self.repository = repository
         own = {"SEQAPPS_TOKEN": token or "", "PYTHONPATH": str(repository)}
@@ -28,13 +30,15 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            preexec_fn=files
+            and (lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))),
         )
         self.said = []
         self.listener = threading.Thread(target=self._listen, daemon=True)
         self.listener.start()
         try:
             self.wait(lambda: any("serving" in line for line in self.said))
-            [found] = re.findall(r"127.0.0.1:(\d+) \(gRPC (\d+)\)", "".join(self.said))
+            [found] = re.findall(r"http://[\d.]+:(\d+) \(gRPC (\d+)\)", "".join(self.said))
             self.port, self.rpc = (int(port) for port in found)
             self.wait(self._answers)
         except BaseException:
@@ -69,6 +73,10 @@ class Server:
         is_json = "json" in answer.headers.get("content-type", "")
         return answer.status, json.loads(text) if is_json else text.decode()
 
+    def children(self):
+        """The processes below the server's."""
+        return psutil.Process(self.process.pid).children(recursive=True)
+
     def predict(self, name, body, **headers):
         return self.ask("POST", f"/v1/models/{name}:predict", body, **headers)
 
@@ -87,14 +95,16 @@ class Server:
         return code
 
 
-def write_version(folder, factor, *, slow=False):
-    """A SavedModel that multiplies; a slow one takes a while for each answer."""
+def write_version(folder, factor, *, slow=0):
+    """A SavedModel that multiplies; a slow one takes so many products of matrices for an answer."""
 
     def scaled(value):
         result = value * factor
         if slow:
             size = tf.random.stateless_uniform([700, 700], [1, 2])
-            power = tf.while_loop(lambda i, m: i < 30, lambda i, m: (i + 1, size @ m), (0, size))[1]
+            power = tf.while_loop(lambda i, m: i < slow, lambda i, m: (i + 1, size @ m), (0, size))[
+                1
+            ]
             result += 0 * tf.reduce_sum(tf.clip_by_value(power, 0, 1))
         return {"scaled": result}
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import subprocess
 
 import pytest
 import tensorflow as tf
@@ -141,6 +142,26 @@ def test_a_bad_call_over_grpc_gets_a_sentence(server):
     answer = server.remote(model="times", inputs=right, version="1")
     assert answer == {"outputs": {"scaled": [3.0, 4.0]}}
     assert "does not exist" in server.remote(model="other", inputs=right)["error"]
+
+
+def test_clients_of_tensorflow_serving_and_of_grpc_health_are_answered(server, repository):
+    client = [server.python, repository / "tests/serving/tensorflow_serving_client.py"]
+    done = subprocess.run(
+        [*client, f"127.0.0.1:{server.rpc}", "times", "1"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer.pop("wrong").startswith("INVALID_ARGUMENT: 'value' holds ")
+    assert "holds fewer values than that" in answer.pop("bomb")
+    assert answer.pop("unknown") == "NOT_FOUND: Model with name other does not exist"
+    available, serving = 30, 1
+    assert answer == {
+        "scaled": [2.0, 4.0],
+        "version": 1,
+        "signatures": ["heard", "serving_default"],
+        "states": [[2, available]],
+        "health": [serving, serving],
+    }
 
 
 PATHS = st.sampled_from(

@@ -123,7 +123,7 @@ def test_it_listens_on_loopback_only(server):
 
 def test_sigterm_answers_what_has_come_and_then_ends(repository, tmp_path):
     (tmp_path / "model").mkdir()
-    write_version(tmp_path / "model/1", 2.0, slow=True)
+    write_version(tmp_path / "model/1", 2.0, slow=30)
     running = Server(repository, {"times": tmp_path})
     began = time.monotonic()
     running.predict("times", {"instances": [1]})

@@ -69,7 +69,7 @@ def decode(wavs: tf.Tensor, rate_hz: int) -> tuple[tf.Tensor, tf.Tensor]:
     good, reason = _judged(wavs, head)
     wavs, head = rows.require(good, reason, (wavs, head))
     frames = head.size // (PCM_BYTES * head.channels)
-    wavs, head = _short_enough(frames, head.rate_hz, (wavs, head))
+    wavs, head = _short_enough((wavs, head), frames=frames, rates=head.rate_hz)
 
     def one(row) -> tf.Tensor:
         wav, start, size, channels, rate = row
@@ -98,7 +98,7 @@ def cut(samples: tf.Tensor, counts: tf.Tensor, *, rates: tf.Tensor, rate_hz: int
     )
     good = finite & inside & _of_speech(rates)
     samples, counts, rates = rows.require(good, reason, (samples, counts, rates))
-    samples, counts, rates = _short_enough(counts, rates, (samples, counts, rates))
+    samples, counts, rates = _short_enough((samples, counts, rates), frames=counts, rates=rates)
 
     def one(row) -> tf.Tensor:
         wave, count, rate = row
@@ -200,7 +200,7 @@ def _rate_reason(rates: tf.Tensor) -> tf.Tensor:
     return tf.strings.join(["the sample rate is ", tf.strings.as_string(rates), wanted])
 
 
-def _short_enough(frames: tf.Tensor, rates: tf.Tensor, value: rows.Value) -> rows.Value:
+def _short_enough(value: rows.Value, *, frames: tf.Tensor, rates: tf.Tensor) -> rows.Value:
     """`value`, once recordings of `frames` (B,) at `rates` (B,) are short enough together."""
     seconds = tf.math.ceil(tf.cast(frames, tf.float64) / tf.cast(rates, tf.float64))
     return rows.require_small(tf.cast(seconds, tf.int64), MOST_SECONDS, "seconds", value)
