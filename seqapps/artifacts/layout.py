@@ -33,6 +33,9 @@ MODEL, GRAPH, EXTRA = "model", "saved_model.pb", "assets.extra"
 """Folder of the versions; graph of a SavedModel; its folder for files that are not TensorFlow's."""
 
 EXAMPLE_REQUEST, EXAMPLE_RESPONSE = "example_request.json", "example_response.json"
+WARMUP = "tf_serving_warmup_requests"
+"""In a version's `assets.extra/`: a request that TensorFlow Serving answers before any client's."""
+
 SIGNATURES = "signatures.json"
 """Beside `model/`: endpoint -> {"inputs", "outputs"} -> name -> {"dtype", "shape"}, for people."""
 

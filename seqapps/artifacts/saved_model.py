@@ -113,6 +113,16 @@ class SavedModel:
         """The endpoint whose inputs have exactly these names; see `taking`."""
         return self.endpoints[taking({n: one.inputs for n, one in self.endpoints.items()}, names)]
 
+    def example(self) -> tuple[Endpoint, Columns] | None:
+        """The endpoint and columns (N, ...) of the version's example; None if there is none."""
+        path = layout.beside(self.folder, layout.EXAMPLE_REQUEST)
+        if not path.exists():
+            return None
+        body = json.loads(path.read_bytes())
+        endpoint = self.endpoint(body.get("signature_name"))
+        rows = json_codec.columns_of(body["instances"], endpoint.inputs)
+        return endpoint, {name: endpoint.inputs[name].array(rows[name]) for name in rows}
+
     def signatures(self) -> dict[str, Any]:
         """Endpoint -> inputs and outputs -> name -> dtype and shape, as plain values.
 

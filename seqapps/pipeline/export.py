@@ -20,7 +20,7 @@ from seqapps.artifacts import champion, columns, json_codec, layout
 from seqapps.artifacts.durable import write_json
 from seqapps.artifacts.saved_model import SavedModel
 from seqapps.config import P, UserError
-from seqapps.pipeline import records, training
+from seqapps.pipeline import records, training, warmup
 
 TOLERANCE = 1e-5
 """Largest `difference` allowed between evaluate's answers and the reloaded SavedModel's; both run
@@ -66,6 +66,7 @@ def run(
     write_json(extra / layout.VERSION, scores)
     for path in _write_examples(app, loaded, truth, out):
         shutil.copy2(path, extra)
+    warmup.write(extra / layout.WARMUP, app.name, model=SavedModel(folder))
     print(f"{app.name} export: model/{version} answers as evaluate was answered {checked}")
     print(f"{app.name} export: {champion.challenge(app, out, version, previous=previous)}")
     return {"version": version} | checked

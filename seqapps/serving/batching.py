@@ -17,7 +17,6 @@ from seqapps.app import Columns
 from seqapps.artifacts import json_codec
 from seqapps.artifacts.json_codec import BadRequest
 from seqapps.artifacts.saved_model import Endpoint, SavedModel
-from seqapps.serving import version_watcher
 from seqapps.serving.messages import Batching, Call
 
 ROUNDING = 1e-5
@@ -36,7 +35,7 @@ def pays(model: SavedModel, batching: Batching) -> dict[str, bool]:
     calls, and taken for all endpoints. Without an example nothing is joined.
     """
     joined = {name: _is_fixed(one) for name, one in model.endpoints.items()}
-    request = version_watcher.example(model)
+    request = model.example()
     if batching.always and batching.rows > 1:
         return joined
     if batching.rows < 2 or request is None:

@@ -1,13 +1,10 @@
 """The versions of a served model: loaded, checked on an example, and swapped while serving."""
 
-import json
 import logging
 from pathlib import Path
 
-import numpy as np
-
-from seqapps.artifacts import json_codec, layout
-from seqapps.artifacts.saved_model import Endpoint, SavedModel
+from seqapps.artifacts import layout
+from seqapps.artifacts.saved_model import SavedModel
 
 WATCH_SECONDS = 1.0
 log = logging.getLogger("seqapps.serving.server")
@@ -74,21 +71,10 @@ class Versions:
     def _try(self, folder: Path) -> None:
         try:
             model = SavedModel(folder)
-            if request := example(model):
+            if request := model.example():
                 request[0](request[1])
         except Exception as error:
             log.error("%s is refused: %s", folder, str(error)[:500])
         else:
             self.loaded = dict(sorted({**self.loaded, model.number: model}.items()))
             log.warning("%s answers", folder)
-
-
-def example(model: SavedModel) -> tuple[Endpoint, dict[str, np.ndarray]] | None:
-    """The endpoint and columns, arrays (N, ...), of a version's example; None if there is none."""
-    path = layout.beside(model.folder, layout.EXAMPLE_REQUEST)
-    if not path.exists():
-        return None
-    body = json.loads(path.read_bytes())
-    endpoint = model.endpoint(body.get("signature_name"))
-    columns = json_codec.columns_of(body["instances"], endpoint.inputs)
-    return endpoint, {name: endpoint.inputs[name].array(rows) for name, rows in columns.items()}
