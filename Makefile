@@ -104,10 +104,11 @@ ui: .venv/ready ## MLflow on mlruns/, this machine only [PORT=5000]
 # An environment of its own: a newer TensorFlow, KServe, and nothing that trains.
 exported = $(foreach app,$(or $(APP),$(ALL)),$(if $(wildcard data/$(app)/$(PROFILE)/export/done.json),\
   $(app)=data/$(app)/$(PROFILE)/export))
-serve: .venv-serve/ready ## answers over REST and gRPC: [APP=, else all] [PORT=8080] [GRPC_PORT=8081] [HOST=]
+serve: .venv-serve/ready ## answers over REST and gRPC: [APP=] [PORT=8080] [GRPC_PORT=8081] [HOST= NAME=] [LOG=json]
 	@$(if $(strip $(exported)),,echo "nothing is exported; run make <app> first" >&2; exit 2;) \
 	  exec .venv-serve/bin/python -m seqapps.serving.server $(exported) \
-	  --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8080) --grpc-port $(or $(GRPC_PORT),8081)
+	  --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8080) --grpc-port $(or $(GRPC_PORT),8081) \
+	  $(if $(NAME),--name $(NAME)) $(if $(LOG),--log $(LOG))
 
 demo: .venv/ready .venv-serve/ready ## a page to try the served models: [PORT=7860] [SERVE_PORT=8080]
 	@exec $(RUN) demo --profile $(call quoted,PROFILE) --port $(or $(PORT),7860) \

@@ -2,8 +2,10 @@
 
     python benchmarks/serving.py dna=data/dna/full/export [--requests 50000]
 
-Starts the server itself, asks the example beside each export, and prints one table. All clients
-wait on one connection each, as connection pools do; figures are of this machine, all in one run.
+Starts the server itself, as it is and with no requests joined, asks the example beside each
+export, and prints one table. All clients wait on one connection each, as connection pools do;
+figures are of this machine, all in one run. Memory is that of the server and its models' processes,
+shared pages counted once.
 """
 
 import argparse
@@ -18,9 +20,10 @@ from http.client import HTTPConnection
 from pathlib import Path
 
 import numpy as np
+import psutil
 
-CLIENTS = (1, 8, 32)
-PER_LEVEL_SECONDS = 10
+CLIENTS = (1, 8, 32, 128)
+PER_LEVEL_SECONDS = 5
 
 
 def main() -> None:
@@ -30,26 +33,35 @@ def main() -> None:
     given = parser.parse_args()
     folders = dict(model.split("=") for model in given.models)
     bodies = {n: (Path(f) / "example_request.json").read_bytes() for n, f in folders.items()}
-    port, server = start(given.models)
-    try:
-        print("| model | rows | clients | requests/s | p50 ms | p95 ms |")
-        print("|---|---|---|---|---|---|")
-        for name, body in bodies.items():
-            rows = len(json.loads(body)["instances"])
-            for clients in CLIENTS:
-                times, seconds = load(port, {name: body}, clients, seconds=PER_LEVEL_SECONDS)
-                middle, slow = 1000 * np.quantile(times, [0.5, 0.95])
-                rate = len(times) / seconds
-                print(f"| {name} | {rows} | {clients} | {rate:.0f} | {middle:.1f} | {slow:.1f} |")
-        before = memory_mb(server.pid)
-        for part in range(1, 6 if given.requests else 1):
-            load(port, bodies, 8, count=given.requests // 5)
-            total = part * (given.requests // 5)
-            now = memory_mb(server.pid)
-            print(f"after {total:,} mixed requests: {now:.0f} MB (was {before:.0f})")
-    finally:
-        server.terminate()
-        server.wait()
+    rates: dict[tuple[str, str, int], list[float]] = {}
+    for joined in ("joined", "apart"):
+        options = [f"--batch={n}=1" for n in bodies] if joined == "apart" else []
+        port, server = start([*given.models, *options])
+        try:
+            for name, body in bodies.items():
+                for clients in CLIENTS:
+                    times, seconds = load(port, {name: body}, clients, seconds=PER_LEVEL_SECONDS)
+                    parts = 1000 * np.quantile(times, [0.5, 0.95, 0.99])
+                    rates[name, joined, clients] = [len(times) / seconds, *parts]
+            if joined == "joined":
+                over_time(port, server, bodies, given.requests)
+        finally:
+            server.terminate()
+            server.wait()
+    print("| model | rows | clients | requests | requests/s | p50 ms | p95 ms | p99 ms |")
+    print("|---|---|---|---|---|---|---|---|")
+    for (name, joined, clients), (rate, *parts) in sorted(rates.items()):
+        rows = len(json.loads(bodies[name])["instances"])
+        cells = " | ".join(f"{part:.1f}" for part in parts)
+        print(f"| {name} | {rows} | {clients} | {joined} | {rate:.0f} | {cells} |")
+
+
+def over_time(port: int, server: subprocess.Popen, bodies: dict[str, bytes], count: int) -> None:
+    before = memory_mb(server.pid)
+    for part in range(1, 6 if count else 1):
+        load(port, bodies, 8, count=count // 5)
+        now = memory_mb(server.pid)
+        print(f"after {part * (count // 5):,} mixed requests: {now:.0f} MB (was {before:.0f})")
 
 
 def start(models: list[str]) -> tuple[int, subprocess.Popen]:
@@ -102,9 +114,8 @@ def load(
 
 
 def memory_mb(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    [line] = [line for line in status.splitlines() if line.startswith("VmRSS")]
-    return int(line.split()[1]) / 1000
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    return sum(process.memory_full_info().pss for process in processes) / 1e6
 
 
 if __name__ == "__main__":
