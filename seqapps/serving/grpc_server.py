@@ -85,15 +85,13 @@ class Predictions(grpc.GenericRpcHandler):
             try:
                 name = model_of(body, nested=protocol != "v2_message")
             except ValueError as error:
-                await _abort(context, entry, 400, f"the message cannot be decoded: {error}")
-                raise
+                return _refuse(context, entry, 400, f"the message cannot be decoded: {error}")
             dispatcher = self.dispatchers.get(name)
             if dispatcher is None:
-                await _abort(context, entry, 404, f"Model with name {name[:100]} does not exist")
-                raise ValueError(name)
+                return _refuse(context, entry, 404, f"Model with name {name[:100]} does not exist")
             entry.model = dispatcher.name
             if not self.bodies.take(len(body)):
-                await _abort(context, entry, 503, "too many large requests at a time")
+                return _refuse(context, entry, 503, "too many large requests at a time")
             try:
                 with QUEUE.labels(dispatcher.name).track_inprogress():
                     question = Question(protocol, dispatcher.name, None, body)
@@ -102,7 +100,7 @@ class Predictions(grpc.GenericRpcHandler):
                 self.bodies.give_back(len(body))
             entry.version, entry.status = answer.version, answer.status
             if answer.status != 200:
-                await _abort(context, entry, answer.status, answer.body.decode())
+                return _refuse(context, entry, answer.status, answer.body.decode())
             entry.bytes_out = len(answer.body)
             return answer.body
 
@@ -210,6 +208,9 @@ def _varint(body: bytes, offset: int) -> tuple[int, int]:
     raise ValueError("a number is too long")
 
 
-async def _abort(context: Any, entry: Entry, status: int, reason: str) -> None:
+def _refuse(context: Any, entry: Entry, status: int, reason: str) -> bytes:
+    """Sets the status of a call; returns what is sent as its message then, nothing."""
     entry.status = status
-    await context.abort(STATUS.get(status, grpc.StatusCode.INTERNAL), reason)
+    context.set_code(STATUS.get(status, grpc.StatusCode.INTERNAL))
+    context.set_details(reason)
+    return b""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import orjson
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from kserve.errors import InvalidInput
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2_messages
 from kserve.protocol.grpc.servicer import InferenceServicer
@@ -32,7 +33,7 @@ from seqapps.artifacts.saved_model import Endpoint, SavedModel
 from seqapps.serving.messages import Answer, Call, Limits, Parts, Question
 
 MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
-MALFORMED += (struct.error, binascii.Error, RecursionError)
+MALFORMED += (struct.error, binascii.Error, RecursionError, DecodeError)
 """Errors that decoders raise on malformed requests."""
 
 JSON, PROTOBUF = "application/json", "application/x-protobuf"
@@ -421,7 +422,8 @@ def _dense(values: list[np.ndarray]) -> np.ndarray:
 
 def _values(entry: InferInput) -> Any:
     try:
-        values = entry.as_numpy()
+        with np.errstate(over="ignore"):  # overflow becomes infinite, which is refused
+            values = entry.as_numpy()
         if entry.datatype == "BYTES" and _parameter(entry.parameters, "content_type") == "base64":
             flat = [base64.b64decode(value, validate=True) for value in values.ravel()]
             values.ravel()[:] = flat
