@@ -5,7 +5,7 @@ Axis letters: B batch, S bytes, H rows of pixels, W columns, C channels.
 
 import tensorflow as tf
 
-from seqapps.apps.captioning.images import HEAD, MAX_PIXELS
+from seqapps.apps.captioning.images import GRAPH_PIXELS, HEAD
 
 MAGIC = {"JPEG": b"\xff\xd8\xff", "PNG": b"\x89PNG\r\n\x1a\n", "GIF": b"GIF8", "BMP": b"BM"}
 """First bytes of the formats that TensorFlow decodes."""
@@ -31,7 +31,7 @@ GIF_CONTROL, GIF_FRAME = (0x21, 0xF9, 4, None), (0x2C, 0, 0, 0, 0)
 def refusals(images: tf.Tensor) -> tf.Tensor:
     """The reason to refuse each of the encoded images string (B,): string (B,), "" for none.
 
-    Reasons: no bytes, another format than `MAGIC`, more pixels than `images.MAX_PIXELS`, and what
+    Reasons: no bytes, another format than `MAGIC`, more pixels than `images.GRAPH_PIXELS`, and what
     TensorFlow would decode wrongly without an error: a GIF with a transparent colour or with a
     first frame smaller than itself, a BMP that is not of 24 bits, a grey PNG of less than 8 bits
     with a transparent shade.
@@ -50,8 +50,8 @@ def refusal(content: tf.Tensor) -> tf.Tensor:
     )
     for name, kind_reason in kind_reasons:
         reason = tf.where(is_a(name, content), kind_reason, reason)
-    limit = f"an image of more than {MAX_PIXELS:,} pixels; make it smaller"
-    reason = tf.where(_pixels(content, head) > MAX_PIXELS, limit, reason)
+    limit = f"an image of more than {GRAPH_PIXELS:,} pixels; make it smaller"
+    reason = tf.where(_pixels(content, head) > GRAPH_PIXELS, limit, reason)
     known = tf.reduce_any([is_a(name, content) for name in MAGIC])
     return tf.where(known, reason, _named(content))
 

@@ -6,6 +6,7 @@ Axis letters: N images, H rows of pixels, W columns.
 import contextlib
 import importlib
 import io
+import math
 import re
 import warnings
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,10 @@ THUMBNAIL = 8
 BLOCK = 2048
 
 MAX_PIXELS = 89_478_485
-"""The pixels of the largest image that is decoded, as Pillow advises."""
+"""The pixels of the largest image that is read, as Pillow advises."""
+
+GRAPH_PIXELS = 25_000_000
+"""The pixels of the largest image that the graph decodes; it takes 35 bytes for each."""
 
 HEAD = 65536
 """Bytes at the beginning of a file in which the graph looks for a header's entries."""
@@ -68,16 +72,20 @@ register_heif()
 def decodable(content: bytes) -> bytes:
     """The bytes themselves if the graph decodes them as Pillow does, else the image as PNG.
 
-    JPEG and PNG stay as they are, with their orientation. All others, of which the graph decodes
-    none or not each kind, become upright PNG of 8 bits: the first frame or page.
+    JPEG and PNG of up to `GRAPH_PIXELS` stay as they are, with their orientation. All others, of
+    which the graph decodes none or not each kind, become upright PNG of 8 bits: the first frame or
+    page, made smaller by a whole number where it is larger than that.
 
     Raises:
         Refused: empty, damaged, too large, or no image that Pillow reads.
     """
     with _opened(content) as image:
-        if _is_plain(image, content):
+        share = math.sqrt(image.width * image.height / GRAPH_PIXELS)
+        if share <= 1 and _is_plain(image, content):
             return content
         picture = _layer(image)
+    if share > 1:
+        picture = picture.reduce(math.ceil(share))
     if picture.getchannel("A").getextrema() == (255, 255):
         picture = picture.convert("RGB")
     out = io.BytesIO()

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
-from seqapps.apps.captioning import images
+from seqapps.apps.captioning import headers, images
 from tests.apps.captioning.conftest import encoded, grey_ramp, jpeg_turned, speckled
 
 
@@ -167,3 +168,15 @@ def test_what_is_no_whole_image_is_refused(content, reason):
 def test_a_png_that_lacks_only_its_end_is_written_anew():
     content = encoded(speckled(1))[:-12]
     assert b"IEND" in images.decodable(content)
+
+
+def test_a_photograph_that_is_too_large_for_the_graph_is_made_smaller_at_every_door():
+    large = Image.new("RGB", (6400, 4800), (200, 30, 40))
+    large.paste((10, 20, 220), (3200, 0, 6400, 4800))
+    content = images.decodable(encoded(large, "JPEG"))
+    with Image.open(io.BytesIO(content)) as smaller:
+        assert smaller.size == (3200, 2400)
+        assert smaller.getpixel((100, 100))[0] > 190 and smaller.getpixel((3000, 100))[2] > 210
+    assert headers.refusal(tf.constant(content)).numpy() == b""
+    refused = headers.refusal(tf.constant(encoded(large, "JPEG"))).numpy().decode()
+    assert refused == "an image of more than 25,000,000 pixels; make it smaller"
