@@ -16,7 +16,7 @@ log = logging.getLogger("seqapps.serving.server")
 TRIES = 2
 """Times that a request is begun; the process may end because of another request."""
 
-START_SECONDS = 120
+START_SECONDS = 300
 MOST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 """A process that lived as long is replaced at once when it ends, others after a growing pause."""
@@ -91,7 +91,11 @@ class Dispatcher:
         """
         started: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._following = asyncio.create_task(self._follow(started))
-        await asyncio.wait_for(started, START_SECONDS)
+        try:
+            await asyncio.wait_for(started, START_SECONDS)
+        except TimeoutError:
+            late = f"{self.name}: {self.exported} is not loaded within {START_SECONDS} seconds"
+            raise TimeoutError(late) from None
 
     async def ask(self, question: Question) -> Answer:
         """The answer to a request: 503 if too many wait, 504 if it takes too long.
