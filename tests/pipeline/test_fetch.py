@@ -76,47 +76,6 @@ def test_a_missing_client_is_named(client, monkeypatch):
         client()
 
 
-def test_the_line_that_says_what_failed_is_quoted():
-    said = b"npm error code ENOTFOUND\nnpm error network request failed\n\n"
-    said += b"npm error A complete log of this run can be found in: /root/.npm/_logs/x.log\n"
-    assert fetch._last_line(said) == "npm error network request failed"
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("is_pinned", [True, False])
-def test_no_code_of_a_source_archive_with_another_hash_is_run(tmp_path, monkeypatch, is_pinned):
-    mark, source = tmp_path / "ran", tmp_path / "thing-1.0.tar.gz"
-    setup = f"open({str(mark)!r}, 'w').close()\nfrom setuptools import setup\n"
-    setup += "setup(name='thing', version='1.0')\n"
-    with tarfile.open(source, "w:gz") as bundle:
-        for name, text in (("setup.py", setup), ("PKG-INFO", "Name: thing\nVersion: 1.0\n")):
-            entry = tarfile.TarInfo(f"thing-1.0/{name}")
-            entry.size = len(text)
-            bundle.addfile(entry, io.BytesIO(text.encode()))
-    index = tmp_path / "simple/thing"
-    index.mkdir(parents=True)
-    (index / "index.html").write_text(f'<a href="{source.as_uri()}">thing-1.0.tar.gz</a>')
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(fetch.time, "sleep", lambda seconds: None)
-    for name, value in (("INDEX_URL", index.parent.as_uri()), ("NO_BUILD_ISOLATION", "0")):
-        monkeypatch.setenv(f"PIP_{name}", value)
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    sha256 = hashlib.sha256(source.read_bytes()).hexdigest() if is_pinned else SHA
-
-    def fetched():
-        return fetch.package(
-            "pip", name="thing", version="1.0", filename=source.name, sha256=sha256
-        )
-
-    if is_pinned:
-        assert fetched().read_bytes() == source.read_bytes()
-        assert mark.exists()  # so that its absence says something
-    else:
-        with pytest.raises(UserError, match="could not fetch pip thing 1.0"):
-            fetched()
-        assert not mark.exists()
-
-
 def test_members_are_read_from_wheels_and_tarballs(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.whl", "w") as wheel:
         wheel.writestr("p/x.txt", "x")
