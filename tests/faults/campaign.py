@@ -1,8 +1,10 @@
 """Stops stages at every change they make to the disk, and compares what they end with.
 
 `python -m tests.faults.campaign <project> tests.toy` is run with `stop.c` preloaded, see
-`test_faults`. A run is a fork of one process that has imported everything, so that
-hundreds of stops take minutes.
+`test_faults`. A run is a fork of one process that has imported everything, and begins with copies
+of the earlier stages' folders, so that hundreds of stops take minutes. An application with data
+from packages needs them in `<project>/data/cache`, and `--samples` for its size:
+`python -m tests.faults.campaign <project> seqapps.apps.dna --samples 6`.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -70,16 +73,41 @@ def run(package: str, stage: str, project: Path, *, at: int = 0, failure: str = 
     return code, int(number.read_text()) if at == 0 else 0, log.read_text()
 
 
-def digest(folder: Path) -> dict[str, str]:
-    """File -> sha256 of what a stage left beside it and in it, hidden files too, without times."""
+def digest(data: Path) -> dict[str, str]:
+    """File -> sha256 of all that lies below a folder, hidden files too, without times."""
     digests = {}
-    for path in sorted(folder.parent.rglob("*")):
+    for path in sorted(data.rglob("*")):
         if path.is_file() and path.suffix != ".lock":
             content = path.read_bytes() if path.name not in GRAPH else b""
             if path.suffix == ".json":
                 content = json.dumps(_without_times(json.loads(content))).encode()
-            digests[str(path.relative_to(folder.parent))] = hashlib.sha256(content).hexdigest()
+            digests[str(path.relative_to(data))] = hashlib.sha256(content).hexdigest()
     return digests
+
+
+def restore(data: Path, before: Path) -> None:
+    """Makes the folder of all data, without the cache of packages, a copy of `before`."""
+    for path in data.iterdir():
+        if path.is_dir() and path.name != layout.CACHE.name:
+            shutil.rmtree(path)
+        elif path.is_file():
+            path.unlink()
+    shutil.copytree(before, data, symlinks=True, dirs_exist_ok=True)
+
+
+def problem(kind: str, code: int, said: str) -> str | None:
+    """The rule that a stopped command broke; None if it ended as it should.
+
+    A failure that costs nothing, such as one of a folder that may be left over, ends with 0.
+    """
+    sentences = [line for line in said.splitlines() if line.startswith("seqapps: ")]
+    if "Traceback" in said or "defect" in said:
+        return "no sentence"
+    if kind == "kill":
+        return None if code == -signal.SIGKILL else f"exit {code}"
+    if code not in (0, 2):
+        return f"exit {code}"
+    return None if len(sentences) == code // 2 else f"{len(sentences)} sentences"
 
 
 def _without_times(value: Any) -> Any:
@@ -89,45 +117,51 @@ def _without_times(value: Any) -> Any:
 
 
 def campaign(package: str, project: Path, *, samples: int | None, kinds: list[str]) -> int:
-    """Prints a line per stage and kind; returns the number of differences."""
-    data = project / layout.DATA / package.rpartition(".")[2] / "smoke"
+    """Prints a line per stage and kind; returns the number of differences.
+
+    Args:
+        package: the application.
+        project: a folder with its profile and no data but the cache of packages.
+        samples: random stops per stage and kind, from a fixed seed; None: at every change.
+        kinds: keys of `FAILURES`.
+    """
+    data, before = project / layout.DATA, project.parent / "before"
+    data.mkdir(exist_ok=True)
     wrong = 0
     for stage in STAGES:
-        folder = data / stage
-        before = project.parent / "before"
         shutil.rmtree(before, ignore_errors=True)
-        shutil.copytree(data, before, symlinks=True) if data.exists() else before.mkdir()
+        cache = shutil.ignore_patterns(layout.CACHE.name)
+        shutil.copytree(data, before, symlinks=True, ignore=cache)
         code, changes, said = run(package, stage, project)
         assert code == 0, said
-        wanted = digest(folder)
+        wanted = digest(data)
         for kind in kinds:
             points = list(range(1, changes + 1))
             if samples is not None and samples < len(points):
                 points = sorted(random.Random(f"{stage} {kind}").sample(points, samples))
-            differing = []
+            differing = 0
             for at in points:
-                shutil.rmtree(data)
-                shutil.copytree(before, data, symlinks=True)
+                restore(data, before)
                 code, _, said = run(package, stage, project, at=at, failure=kind)
-                ended = code == -9 if kind == "kill" else code in (0, 2)
-                clean = "Traceback" not in said and "defect" not in said
+                why = problem(kind, code, said)
                 code, _, again = run(package, stage, project)
-                if not (ended and clean and code == 0 and digest(folder) == wanted):
-                    differing.append(at)
-                    print(f"  {stage} {kind} at {at}: {said[-400:]!r} then {again[-400:]!r}")
-            wrong += len(differing)
-            print(
-                f"| {stage} | {kind} | {changes} | {len(points)} | {len(differing)} |", flush=True
-            )
-            shutil.rmtree(data)
-            shutil.copytree(before, data, symlinks=True)
+                why = why or (f"then exit {code}" if code else None)
+                ends = digest(data) if not why else {}
+                names = [n for n in wanted | ends if wanted.get(n) != ends.get(n)]
+                if why or names:
+                    differing += 1
+                    why = why or ", ".join(names)
+                    print(f"  {stage} {kind} at {at}: {why}: {said[-400:]!r}, {again[-400:]!r}")
+            wrong += differing
+            print(f"| {stage} | {kind} | {changes} | {len(points)} | {differing} |", flush=True)
+        restore(data, before)
         code, _, said = run(package, stage, project)
         assert code == 0, said
     return wrong
 
 
 def main() -> None:
-    """Runs the campaign on a project with a smoke profile and no data."""
+    """Runs the campaign on a project with a smoke profile."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("project", type=Path)
     parser.add_argument("package")

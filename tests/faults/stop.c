@@ -1,7 +1,7 @@
 /* Stops a process, or fails its calls, at the n-th change it makes below a folder.
 
-   Preloaded (LD_PRELOAD), it counts writes, renames, removals, new files and folders, and forced
-   writes. fault_arm says where to stop: `kill` ends the process at once, as SIGKILL does; ENOSPC and
+   Preloaded (LD_PRELOAD), it counts writes, copies in the kernel, cuts, renames, links, removals, new
+   files and folders, and forced writes. fault_arm says where to stop: `kill` ends the process at once, as SIGKILL does; ENOSPC and
    EROFS let the n-th and all later changes fail, as a full or a read-only disk does. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -12,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -86,6 +87,36 @@ ssize_t pwrite64(int file, const void *bytes, size_t size, off64_t offset) {
 size_t fwrite(const void *bytes, size_t size, size_t number, FILE *stream) {
   REAL(fwrite);
   return stopped(file_below(fileno(stream))) ? 0 : real(bytes, size, number, stream);
+}
+
+ssize_t sendfile(int to, int from, off_t *offset, size_t size) {
+  REAL(sendfile);
+  return stopped(file_below(to)) ? -1 : real(to, from, offset, size);
+}
+
+ssize_t sendfile64(int to, int from, off64_t *offset, size_t size) {
+  REAL(sendfile64);
+  return stopped(file_below(to)) ? -1 : real(to, from, offset, size);
+}
+
+ssize_t copy_file_range(int from, off64_t *start, int to, off64_t *end, size_t size, unsigned flags) {
+  REAL(copy_file_range);
+  return stopped(file_below(to)) ? -1 : real(from, start, to, end, size, flags);
+}
+
+int ftruncate(int file, off_t size) {
+  REAL(ftruncate);
+  return stopped(file_below(file)) ? -1 : real(file, size);
+}
+
+int ftruncate64(int file, off64_t size) {
+  REAL(ftruncate64);
+  return stopped(file_below(file)) ? -1 : real(file, size);
+}
+
+int symlink(const char *target, const char *path) {
+  REAL(symlink);
+  return stopped(path_below(AT_FDCWD, path)) ? -1 : real(target, path);
 }
 
 int fsync(int file) {
