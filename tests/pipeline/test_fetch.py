@@ -23,6 +23,7 @@ def client(tmp_path, monkeypatch):
     script.write_text(
         "#!/bin/sh\n"
         f"echo call >> {tmp_path}/calls\n"
+        f'echo "$@" > {tmp_path}/words\n'
         f'if [ "$(wc -l < {tmp_path}/calls)" -le "$FAILURES" ]; then echo "E404 gone" >&2; exit 1; '
         'fi\nprintf "$CONTENT" > "$4/thing-1.0.tgz"\n'
     )
@@ -56,6 +57,34 @@ def test_a_client_that_keeps_failing_is_quoted_with_the_way_out(client, monkeypa
     monkeypatch.setenv("FAILURES", "9")
     with pytest.raises(UserError, match=r'E404 gone.*source = "user"'):
         client()
+
+
+def test_npm_runs_no_scripts_and_does_not_wait_between_attempts(client, tmp_path):
+    client()
+    words = (tmp_path / "words").read_text().split()
+    assert {"--ignore-scripts", "--fetch-retries=0"} < set(words)
+
+
+@pytest.mark.parametrize(
+    ("message", "telling"),
+    [
+        (
+            "npm error code ENOTFOUND\nnpm error syscall getaddrinfo\nnpm error errno ENOTFOUND\n"
+            "npm error network request to https://r/x failed, reason: getaddrinfo ENOTFOUND r\n"
+            "npm error network This is a problem related to network connectivity.\n"
+            "npm error A complete log of this run can be found in: /root/.npm/_logs/debug-0.log\n",
+            "network request to https://r/x failed, reason: getaddrinfo ENOTFOUND r",
+        ),
+        (
+            "npm ERR! code E404\nnpm ERR! 404 Not Found - GET https://r/x\nnpm ERR! 404 \n",
+            "404 Not Found - GET https://r/x",
+        ),
+        ("Err:1 http://d stable\nE: Unable to locate package x\n", "E: Unable to locate package x"),
+        ("\n", "no message"),
+    ],
+)
+def test_the_line_that_tells_what_failed_is_shown(message, telling):
+    assert fetch.reason(message) == telling
 
 
 def test_a_changed_archive_is_refused_and_not_kept(client, tmp_path, monkeypatch):
