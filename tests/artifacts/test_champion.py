@@ -143,3 +143,7 @@ class Loaded:
 
     def __init__(self, folder):
         self.folder, self.number = folder, int(folder.name)
+
+    def example(self):
+        """None: the folder holds no example."""
+        return None
