@@ -7,6 +7,7 @@ Writes the files themselves into `files/`, `scores.jsonl` (what was read of them
 import dataclasses
 import hashlib
 import importlib.metadata
+import itertools
 import json
 import shutil
 from collections import Counter
@@ -48,15 +49,19 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
     entries = list(_packaged(out) if table.source == "packages" else _own(table.files, out))
     counts: Counter[str] = Counter()
     left_out: dict[str, list[str]] = {}
+    names: set[str] = set()
     with (out / "scores.jsonl").open("w") as file:
         for entry in entries:
-            for score in reader.read(out / "files" / entry["file"]):
+            for score in reader.read(out / "files" / entry["file"], entry["source"]):
                 tune = score if isinstance(score, Skip) else tunes.arrange(score)
                 if isinstance(tune, Skip) or isinstance(score, Skip):
                     assert isinstance(tune, Skip)
                     counts[f"skipped: {tune.reason}"] += 1
-                    left_out.setdefault(tune.reason, []).append(tune.key)
+                    source = entry["source"]
+                    key = source if tune.key == source else f"{source} {tune.key}"
+                    left_out.setdefault(tune.reason, []).append(key)
                     continue
+                score.name = _unlike(score.name, names)
                 for remark in score.remarks:
                     print(f"ingest: {score.name}: {remark}")
                 counts["tunes"] += 1
@@ -64,8 +69,8 @@ def ingest(params: Params, out: Path) -> dict[str, int]:
                 fields = dataclasses.asdict(score)
                 del fields["recording"]  # only predict plays a tune's own voices
                 file.write(json.dumps(fields) + "\n")
-    for reason, names in left_out.items():
-        print(f"ingest: {len(names)} left out: {reason} ({', '.join(names[:3])})")
+    for reason, keys in left_out.items():
+        print(f"ingest: {len(keys)} left out: {reason} ({', '.join(keys[:3])})")
     if not counts["tunes"]:
         raise UserError(f"no tune is left: {'; '.join(left_out) or 'no files'}; see ingest.files")
     manifest = {"files": entries, "left_out": left_out}
@@ -151,8 +156,7 @@ def _own(sources: tuple[Path, ...], out: Path) -> Iterator[dict[str, Any]]:
         )
     taken: set[str] = set()
     for path in files(list(sources)):
-        name = path.name if path.name not in taken else f"{len(taken)}-{path.name}"
-        taken.add(name)
+        name = _unlike(path.name, taken)
         shutil.copy(path, out / "files" / name)
         yield {
             "file": name,
@@ -160,6 +164,14 @@ def _own(sources: tuple[Path, ...], out: Path) -> Iterator[dict[str, Any]]:
             "licence": "not stated: the user's own file",
             "sha256": fingerprints.digest(path),
         }
+
+
+def _unlike(name: str, taken: set[str]) -> str:
+    """The name, with a number before it if it is one of `taken`, to which it is added."""
+    numbered = (f"{number}-{name}" for number in itertools.count(1))
+    free = next(one for one in itertools.chain([name], numbered) if one not in taken)
+    taken.add(free)
+    return free
 
 
 def _score(fields: dict[str, Any]) -> Score:

@@ -1,3 +1,4 @@
+import gzip
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -57,7 +58,9 @@ def test_a_users_folder_is_read_and_what_is_no_tune_is_counted(tmp_path, capsys)
     assert counts["tunes"] == 3
     assert reasons["skipped: no notes outside drums"] == 1
     assert sum("cannot be read" in name for name in reasons) == 1
-    assert "1 left out: no notes outside drums (drums)" in capsys.readouterr().out
+    assert (
+        f"1 left out: no notes outside drums ({folder}/drums.mid drums)" in capsys.readouterr().out
+    )
 
 
 def test_files_of_the_same_name_are_both_kept(tmp_path):
@@ -67,6 +70,30 @@ def test_files_of_the_same_name_are_both_kept(tmp_path):
     paths = (tmp_path / "a", tmp_path / "b")
     assert run(tmp_path / "out", source="user", files=paths)["tunes"] == 2
     assert {score.name for score in ingest.load(tmp_path / "out")} == {"t", "1-t"}
+
+
+def test_tunes_of_one_stem_are_kept_apart(tmp_path):
+    tune = notes([60 + n % 12 for n in range(20)])
+    for name in ("a/2-t.mid", "a/t.mid", "b/t.mid", "b/t.midi"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        midi(tmp_path / name, [tune])
+    paths = (tmp_path / "a", tmp_path / "b")
+    assert run(tmp_path / "out", source="user", files=paths)["tunes"] == 4
+    names = [score.name for score in ingest.load(tmp_path / "out")]
+    assert names == ["2-t", "t", "1-t", "3-t"]
+    preprocess._tunes.cache_clear()
+    assert len(preprocess._tunes(str(tmp_path / "out"))) == 4
+
+
+def test_a_file_that_is_left_out_is_named_as_the_user_named_it(tmp_path, capsys):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        midi(tmp_path / place / "t.mid", [notes([60 + n % 12 for n in range(20)])])
+    damaged = gzip.compress((tmp_path / "b/t.mid").read_bytes())[:-6]
+    (tmp_path / "b/t.mid").write_bytes(damaged)
+    run(tmp_path / "out", source="user", files=(tmp_path / "a", tmp_path / "b"))
+    said = f"{tmp_path}/b/t.mid is gzip that is damaged or cut short"
+    assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
