@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from seqapps.app import Skip
+from seqapps.app import Skip, UserFile
 from seqapps.apps.captioning import APP
 from seqapps.config import UserError
 from seqapps.kit import files
@@ -59,6 +59,9 @@ class Row(NamedTuple):
     split: str | None = None
 
 
+Reader = Callable[[UserFile], Iterator[Row | Skip]]
+
+
 def read(folder: Path) -> Listing:
     """The entries of a user's folder, in the order of the files that list them.
 
@@ -71,17 +74,21 @@ def read(folder: Path) -> Listing:
     if not folder.is_dir() or folder == Path():
         raise UserError(f"ingest.folder = '{folder}' is no folder; give the one with the captions")
     below = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    listings: list[Path] = []
+    listings: list[UserFile] = []
     skips: list[Skip] = []
     for pattern, reader in LAYOUTS.items():
-        paths = [path for path in below if path.match(pattern)]
-        listings += paths
-        if entries := _gathered(paths, reader, Pictures(folder, below), skips):
+        tables = [
+            UserFile(path, _printable(path.relative_to(folder).as_posix()))
+            for path in below
+            if path.match(pattern)
+        ]
+        listings += tables
+        if entries := _gathered(tables, reader, Pictures(folder, below), skips):
             return Listing(entries, skips)
     if not listings:
         raise UserError(f"{folder}: no caption file; wanted one of {', '.join(LAYOUTS)}")
     reasons = "; ".join(f"{skip.key}: {skip.reason}" for skip in skips[:NAMED_REASONS])
-    names = ", ".join(path.name for path in listings[:NAMED_REASONS])
+    names = ", ".join(file.name for file in listings[:NAMED_REASONS])
     raise UserError(f"{folder}: no caption of a picture in {names} ({reasons or 'it is empty'})")
 
 
@@ -111,8 +118,8 @@ class Pictures:
 
 
 def _gathered(
-    paths: list[Path],
-    reader: Callable[[Path], Iterator[Row | Skip]],
+    tables: list[UserFile],
+    reader: Reader,
     pictures: Pictures,
     skips: list[Skip],
 ) -> list[Entry]:
@@ -120,8 +127,8 @@ def _gathered(
     captions: defaultdict[str, list[str]] = defaultdict(list)
     splits: dict[str, str | None] = {}
     listed = _official(pictures)
-    for path in paths:
-        for row in _rows(path, reader):
+    for table in tables:
+        for row in _rows(table, reader):
             if isinstance(row, Skip):
                 skips.append(row)
             elif not (_is_text(row.name) and _is_text(row.caption)):
@@ -149,16 +156,16 @@ def _gathered(
     return entries
 
 
-def _rows(path: Path, reader: Callable[[Path], Iterator[Row | Skip]]) -> Iterator[Row | Skip]:
+def _rows(file: UserFile, reader: Reader) -> Iterator[Row | Skip]:
     try:
-        yield from reader(path)
+        yield from reader(file)
     except UserError as error:
-        yield Skip(str(error), path.name)
+        yield Skip(str(error), file.name)
 
 
-def _karpathy(path: Path) -> Iterator[Row | Skip]:
-    for number, image in enumerate(_json(path, "images")):
-        source = f"{path.name} image {number}"
+def _karpathy(file: UserFile) -> Iterator[Row | Skip]:
+    for number, image in enumerate(_json(file, "images")):
+        source = f"{file.name} image {number}"
         name, split = image.get("filename"), image.get("split")
         if not isinstance(split, str) or split not in SPLIT_OF_WORD:
             yield Skip(f"split is none of {', '.join(SPLIT_OF_WORD)}", source)
@@ -171,19 +178,19 @@ def _karpathy(path: Path) -> Iterator[Row | Skip]:
             yield Row(name, caption, source, SPLIT_OF_WORD[split])
 
 
-def _coco(path: Path) -> Iterator[Row | Skip]:
+def _coco(file: UserFile) -> Iterator[Row | Skip]:
     # COCO gives no captions for its test pictures: its val is where papers test.
-    split = {"train": "train", "val": "test"}.get(path.stem.split("_")[1].rstrip("0123456789"))
+    split = {"train": "train", "val": "test"}.get(file.path.stem.split("_")[1].rstrip("0123456789"))
     names: dict[Any, str | None] = {}
-    for number, image in enumerate(_json(path, "images")):
-        source = f"{path.name} image {number}"
+    for number, image in enumerate(_json(file, "images")):
+        source = f"{file.name} image {number}"
         if not (_is_text(image.get("file_name")) and isinstance(image.get("id"), int | str)):
             yield Skip("no file_name and id", source)
         elif names.setdefault(image["id"], image["file_name"]) != image["file_name"]:
             names[image["id"]] = None
             yield Skip("the id of another image", source)
-    for number, note in enumerate(_json(path, "annotations")):
-        source = f"{path.name} annotation {number}"
+    for number, note in enumerate(_json(file, "annotations")):
+        source = f"{file.name} annotation {number}"
         image = note.get("image_id")
         if isinstance(image, int | str) and names.get(image):
             yield Row(names[image], note.get("caption"), source, split)
@@ -191,8 +198,8 @@ def _coco(path: Path) -> Iterator[Row | Skip]:
             yield Skip("the image_id of no image, or of two", source)
 
 
-def _flickr30k(path: Path) -> Iterator[Row | Skip]:
-    for number, (line, source) in enumerate(_lines(path)):
+def _flickr30k(file: UserFile) -> Iterator[Row | Skip]:
+    for number, (line, source) in enumerate(_lines(file)):
         name, bar, comment = line.partition("|")
         if numbered := NUMBERED.fullmatch(comment):
             yield Row(name, numbered["caption"], source)
@@ -200,19 +207,19 @@ def _flickr30k(path: Path) -> Iterator[Row | Skip]:
             yield Skip("no picture's name, comment's number and caption between bars", source)
 
 
-def _flickr8k_tokens(path: Path) -> Iterator[Row | Skip]:
-    for line, source in _lines(path):
+def _flickr8k_tokens(file: UserFile) -> Iterator[Row | Skip]:
+    for line, source in _lines(file):
         name, _, caption = line.partition("\t")
         yield Row(re.sub(r"#\d+$", "", name), caption, source)
 
 
-def _flickr8k(path: Path) -> Iterator[Row | Skip]:
+def _flickr8k(file: UserFile) -> Iterator[Row | Skip]:
     """Rows `name,caption`, or `name,number,caption` if the header's second column is a number.
 
     A caption with commas that was not quoted comes as several cells.
     """
     captions_at = 1
-    for number, row in enumerate(_joined(_lines(path))):
+    for number, row in enumerate(_joined(_lines(file))):
         if isinstance(row, Skip):
             yield row
             continue
@@ -255,18 +262,18 @@ def _closed(parts: list[tuple[str, str]], is_open: bool) -> Iterator[tuple[str, 
         yield Skip("no picture's name and caption", source)
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
+def _lines(file: UserFile) -> Iterator[tuple[str, str]]:
     """The lines of a text that are not blank, each with its source."""
-    for number, line in enumerate(_text(path).split("\n"), 1):
+    for number, line in enumerate(_text(file).split("\n"), 1):
         if line.strip():
-            yield line, f"{path.name} line {number}"
+            yield line, f"{file.name} line {number}"
 
 
-def _text(path: Path) -> str:
+def _text(file: UserFile) -> str:
     """The text of a file; another encoding than UTF-8 is printed."""
-    read = files.text(path)
+    read = files.text(file.path, name=file.name)
     if not read.encoding.startswith("utf-8"):
-        print(f"ingest: {path.name} is no UTF-8; it is read as {read.encoding}")
+        print(f"ingest: {file.name} is no UTF-8; it is read as {read.encoding}")
     return read.text
 
 
@@ -280,18 +287,18 @@ def _official(pictures: Pictures) -> dict[str, str]:
         line.strip(): split
         for split, name in SPLIT_LISTS.items()
         for path in pictures.named(name)
-        for line, _ in _lines(path)
+        for line, _ in _lines(UserFile(path, name))
     }
 
 
-def _json(path: Path, part: str) -> list[dict[str, Any]]:
+def _json(file: UserFile, part: str) -> list[dict[str, Any]]:
     """The objects in a list of a JSON file.
 
     Raises:
         UserError: it is no JSON, or no object with such a list.
     """
     try:
-        content = json.loads(_text(path))
+        content = json.loads(_text(file))
     except (ValueError, RecursionError) as error:
         raise UserError(f"no JSON ({error})") from None
     entries = content.get(part) if isinstance(content, dict) else None
@@ -309,7 +316,7 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-LAYOUTS: dict[str, Callable[[Path], Iterator[Row | Skip]]] = {
+LAYOUTS: dict[str, Reader] = {
     "dataset*.json": _karpathy,
     "captions_*.json": _coco,
     "results.csv": _flickr30k,

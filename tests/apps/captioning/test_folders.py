@@ -227,6 +227,15 @@ def test_all_caption_files_of_a_folder_are_read(mine):
     assert captions(mine) == {"b.png": ("A cat",), "a.png": ("A dog",)}
 
 
+def test_rows_of_caption_files_of_one_name_are_told_apart(mine):
+    for name in ("train", "test"):
+        (mine / name).mkdir()
+        (mine / name / "captions.txt").write_text("a.png,A dog\nb.png,\n")
+    reason = "no picture's name and caption"
+    assert left_out(mine)["train/captions.txt line 2"] == reason
+    assert left_out(mine)["test/captions.txt line 2"] == reason
+
+
 def test_a_picture_in_two_parts_of_the_split_stays_in_the_first(mine):
     note = [{"image_id": 1, "caption": "A dog"}]
     for part in ("train2017", "val2017"):
