@@ -64,17 +64,22 @@ def listed(paths: Iterable[Path]) -> list[UserFile]:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path, *, name: str = "") -> Iterator[IO[bytes]]:
     """The bytes of a file as a stream, decompressed if it begins as gzip, bzip2 or xz does.
+
+    Args:
+        path: the file.
+        name: the user's word for it in messages (`UserFile.name`), if that is not its path.
 
     Raises:
         UserError: it may not be read, or its compression is damaged or cut short.
     """
+    name = name or path.as_posix()
     try:
         with path.open("rb") as raw:
             begin = raw.read(8)
     except OSError as error:
-        raise UserError(f"{path.name} cannot be read: {error.strerror}") from None
+        raise UserError(f"{name} cannot be read: {error.strerror}") from None
     kind, opener = next(
         (known for magic, known in COMPRESSED.items() if begin.startswith(magic)), ("", open)
     )
@@ -82,28 +87,28 @@ def opened(path: Path) -> Iterator[IO[bytes]]:
         try:
             yield stream
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-            raise _damaged(path, kind) from error
+            raise _damaged(name, kind) from error
         except OSError as error:
             if kind != "bzip2" or error.errno is not None:
                 raise
-            raise _damaged(path, kind) from error
+            raise _damaged(name, kind) from error
 
 
-def content(path: Path) -> bytes:
+def content(path: Path, *, name: str = "") -> bytes:
     """All bytes of a file, decompressed; see `opened`."""
-    with opened(path) as stream:
+    with opened(path, name=name) as stream:
         return stream.read()
 
 
-def text(path: Path, *, fallback: str = "cp1252") -> Text:
-    """The text of a file, decompressed and decoded; see `decoded`.
+def text(path: Path, *, name: str = "", fallback: str = "cp1252") -> Text:
+    """The text of a file, decompressed and decoded; see `opened` and `decoded`.
 
     Raises:
         UserError: it cannot be read, or it holds zero bytes and so is no text.
     """
-    read = decoded(content(path), fallback=fallback)
+    read = decoded(content(path, name=name), fallback=fallback)
     if "\0" in read.text:
-        raise UserError(f"{path.name} holds zero bytes; wanted a text file")
+        raise UserError(f"{name or path.as_posix()} holds zero bytes; wanted a text file")
     return read
 
 
@@ -136,5 +141,5 @@ def _lines(text: str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _damaged(path: Path, kind: str) -> UserError:
-    return UserError(f"{path.name} is {kind} that is damaged or cut short; compress it anew")
+def _damaged(name: str, kind: str) -> UserError:
+    return UserError(f"{name} is {kind} that is damaged or cut short; compress it anew")

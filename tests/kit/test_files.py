@@ -40,8 +40,18 @@ def test_damaged_compression_is_a_sentence(tmp_path, compress):
     whole = compress(TEXT.encode() * 100)
     for damaged in (whole[:-9], whole[: len(whole) // 2], whole[:20] + b"xxxx" + whole[24:]):
         (tmp_path / "a.csv").write_bytes(damaged)
-        with pytest.raises(UserError, match="^a.csv is .* damaged or cut short; compress it anew"):
+        with pytest.raises(UserError, match="a.csv is .* damaged or cut short; compress it anew"):
             files.content(tmp_path / "a.csv")
+
+
+def test_a_file_is_named_as_the_user_named_it_else_by_its_path(tmp_path):
+    (tmp_path / "a.csv").write_bytes(gzip.compress(TEXT.encode())[:-9])
+    (tmp_path / "b.csv").write_bytes(b"Close\n1,\0\n")
+    for path in (tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "none.csv"):
+        for name in ("x/mine.csv", ""):
+            with pytest.raises(UserError) as refusal:
+                files.text(path, name=name)
+            assert str(refusal.value).startswith(f"{name or path} ")
 
 
 def test_zero_bytes_are_no_text(tmp_path):

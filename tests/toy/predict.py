@@ -22,7 +22,7 @@ def requests(
     """
     del params, assets
     assert file is not None  # no option holds an input
-    for number, line in enumerate(files.text(file.path).text.splitlines(), start=1):
+    for number, line in enumerate(files.text(file.path, name=file.name).text.splitlines(), start=1):
         try:
             run = [float(word) for word in line.split()]
         except ValueError:

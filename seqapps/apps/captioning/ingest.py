@@ -255,7 +255,7 @@ def _compared(entries: list[Entry], rms: float) -> list[dict[str, Any]]:
 
 def _thumbnail(entry: Entry) -> np.ndarray | str:
     try:
-        return images.thumbnail(files.content(entry.image))
+        return images.thumbnail(files.content(entry.image, name=entry.key))
     except (images.Refused, UserError) as refused:
         return str(refused)
 

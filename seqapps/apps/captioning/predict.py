@@ -26,7 +26,7 @@ def requests(
     del params, assets
     assert file is not None  # no option holds an input
     try:
-        content = images.decodable(files.content(file.path))
+        content = images.decodable(files.content(file.path, name=file.name))
     except images.Refused as refused:
         raise UserError(
             f"{file.name}: {refused}; wanted a whole picture: save it anew as PNG or JPEG"

@@ -102,7 +102,7 @@ def example(params: Params, assets: Path, item: Item) -> Record | Skip:
     """One record: the picture's bytes, the input of the encoder, and the references."""
     path, captions, _, turns = Where(*item.where)
     try:
-        content = files.content(Path(path))
+        content = files.content(Path(path), name=Path(path).name)
         content = images.turned(content) if turns else images.decodable(content)
         view, cells = encoders.cached(assets, content)
     except (images.Refused, UserError) as refused:

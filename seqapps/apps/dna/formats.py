@@ -36,7 +36,7 @@ def of(file: UserFile) -> Format:
     Raises:
         UserError: it is of none of them, unreadable or empty.
     """
-    with files.opened(file.path) as stream:
+    with files.opened(file.path, name=file.name) as stream:
         begin = stream.read(4)
     genome.refuse_two_bit(begin, file.name)
     if begin in NOT_TAKEN:

@@ -205,7 +205,7 @@ def _plain(path: Path) -> Path:
     """The genome itself, or its unpacked copy."""
     if not path.exists():
         raise UserError(f"genome {path} does not exist; give a FASTA file that does")
-    with files.opened(path) as stream, path.open("rb") as raw:
+    with files.opened(path, name=f"genome {path}") as stream, path.open("rb") as raw:
         begin = stream.read(4)
         refuse_two_bit(begin, f"genome {path}")
         if begin == raw.read(4):
@@ -222,7 +222,7 @@ def _unpacked(path: Path, stamp: tuple[int, int]) -> Path:
     print(f"genome {path} is compressed: unpacking it for this call; unpack it once to save this")
     plain = folder / "genome.fa"
     try:
-        with files.opened(path) as stream, plain.open("wb") as target:
+        with files.opened(path, name=f"genome {path}") as stream, plain.open("wb") as target:
             shutil.copyfileobj(stream, target, 1 << 20)
     except (UserError, OSError) as error:
         plain.unlink(missing_ok=True)
@@ -237,7 +237,7 @@ def _unpacked(path: Path, stamp: tuple[int, int]) -> Path:
 
 def _indexed(path: Path, plain: Path, *, spare: Path) -> pyfaidx.Fasta:
     """The FASTA file `plain` with its index; `path` is its name in messages."""
-    first = next((text for _, text in sequences.lines(plain)), "")
+    first = next((text for _, text in sequences.lines(plain, name=f"genome {path}")), "")
     if not first.startswith(">"):
         raise UserError(f"genome {path} begins with {first[:40]!r}; wanted FASTA: a line '>name'")
     index, beside = spare / "genome.fai", Path(f"{plain}.fai")

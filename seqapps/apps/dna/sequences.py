@@ -52,7 +52,7 @@ def lines(path: Path, *, name: str = "") -> Iterator[tuple[int, str]]:
     """
     name = name or path.as_posix()
     number, whole = 0, True
-    with files.opened(path) as stream, _decoded(stream, path) as text_stream:
+    with files.opened(path, name=name) as stream, _decoded(stream, path, name) as text_stream:
         while text := text_stream.readline(PIECE_BP):
             number += whole
             whole = text.endswith("\n")
@@ -199,21 +199,21 @@ def _last_exits(followers: dict[str, list[str]], root: str, rng: random.Random) 
     return exits
 
 
-def _decoded(stream: IO[bytes], path: Path) -> io.TextIOWrapper:
+def _decoded(stream: IO[bytes], path: Path, name: str) -> io.TextIOWrapper:
     stat = path.stat()
-    encoding = _encoding(path, (stat.st_size, stat.st_mtime_ns))
+    encoding = _encoding(path, name, (stat.st_size, stat.st_mtime_ns))
     return io.TextIOWrapper(cast(io.BufferedReader, stream), encoding, "backslashreplace")
 
 
 @lru_cache(maxsize=64)
-def _encoding(path: Path, stamp: tuple[int, int]) -> str:
+def _encoding(path: Path, name: str, stamp: tuple[int, int]) -> str:
     """The file's encoding by its first bytes; said, once, if it is not UTF-8."""
     del stamp
-    with files.opened(path) as stream:
+    with files.opened(path, name=name) as stream:
         encoding = files.decoded(stream.read(files.GUESSED_BYTES)).encoding
     if not encoding.startswith(("utf-16", "utf-32")):
         return "utf-8-sig"
-    print(f"{path.name} is read as {encoding.upper()}")
+    print(f"{name} is read as {encoding.upper()}")
     return encoding
 
 

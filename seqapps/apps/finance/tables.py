@@ -60,7 +60,7 @@ def read(path: Path, name: str) -> list[Cells]:
     Raises:
         UserError: it is no table of prices, or needs a package that is missing.
     """
-    content = files.content(path)
+    content = files.content(path, name=name)
     if content[:4] == b"PAR1":
         return _framed(_by_pandas(content, name, kind="parquet"), name)
     if content[:2] == b"PK":

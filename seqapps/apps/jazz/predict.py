@@ -36,7 +36,7 @@ def requests(
         notes = performance.comping(tune.chords, tune.bass, meter=tune.meter)
         yield _request(table, tune, meta={"accompaniment": notes, "name": "solo"}, number=0)
         return
-    scores = list(reader.read(file.path))
+    scores = list(reader.read(file.path, file.name))
     for number, score in enumerate(scores, start=1):
         name = f"{file.name}-{number}" if len(scores) > 1 else file.name
         tune = score if isinstance(score, Skip) else _tune(score, table.melody, name=name)

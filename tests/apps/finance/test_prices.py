@@ -203,7 +203,7 @@ def test_frames_saved_by_pandas_are_read(tmp_path, table, kind):
         (b"", "is empty"),
         (b"\n \n", "is empty"),
         (b"Date,Close\n2018-01-02,\0\n", "holds zero bytes"),
-        (gzip.compress(YAHOO.encode())[:-9], "gzip that is damaged or cut short"),
+        (gzip.compress(YAHOO.encode())[:-9], "^mine.csv is gzip that is damaged or cut short"),
         (b"PAR1 and no more", "is parquet that cannot be read"),
         (b"PK\3\4 and no more", "is xlsx that cannot be read"),
         (b"\xd0\xcf\x11\xe0old", "an Excel file of the old kind"),

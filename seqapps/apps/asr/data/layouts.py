@@ -67,7 +67,7 @@ def lines(path: Path, folder: Path) -> Iterator[Line | Skip]:
     """
     shown = path.relative_to(folder).as_posix()
     try:
-        content = files.content(path)
+        content = files.content(path, name=shown)
     except UserError as error:
         yield Skip(str(error), shown)
         return
