@@ -62,11 +62,11 @@ def groups(calls: dict[int, Call], joined: dict[str, bool], rows: int) -> list[l
             parts[number] = [[number]]
             continue
         sizes[number] = len(next(iter(call.columns.values())))
-        groups = parts.setdefault(key, [[]])
-        if groups[-1] and sum(sizes[n] for n in groups[-1]) + sizes[number] > rows:
-            groups.append([])
-        groups[-1].append(number)
-    return [group for groups in parts.values() for group in groups]
+        alike = parts.setdefault(key, [[]])
+        if alike[-1] and sum(sizes[n] for n in alike[-1]) + sizes[number] > rows:
+            alike.append([])
+        alike[-1].append(number)
+    return [group for alike in parts.values() for group in alike]
 
 
 def answered(calls: list[Call]) -> list[Columns]:

@@ -41,12 +41,16 @@ class Bodies:
 
 
 class Job:
-    """A request that waits or is being answered."""
+    """A request that waits or is being answered.
 
-    def __init__(self, question: Question):
-        self.question = question
+    `question` is None if it was given up while its process began it. `overtime` ends its work; it
+    is None until the work begins, and from then on the job is kept until the work has ended.
+    """
+
+    def __init__(self, question: Question | None):
+        self.question, self.tries = question, 0
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self.begun, self.tries = False, 0
+        self.overtime: asyncio.TimerHandle | None = None
 
 
 class Dispatcher:
@@ -100,7 +104,8 @@ class Dispatcher:
     async def ask(self, question: Question) -> Answer:
         """The answer to a request: 503 if too many wait, 504 if it takes too long.
 
-        A request that is cancelled is not begun; if it was begun, its answer is not waited for.
+        A request that is given up, here or by its client, is not begun any more; if it has been,
+        its work may go on for `limits.seconds` since then, and no longer.
         """
         if len(self.jobs) >= self.limits.queue:
             busy = f"{self.name} has {len(self.jobs)} requests waiting; ask again later"
@@ -111,25 +116,20 @@ class Dispatcher:
         try:
             return await asyncio.wait_for(job.answer, self.limits.seconds)
         except TimeoutError:
-            if job.begun:
-                log.warning("%s: a request takes too long; its process is replaced", self.name)
-                self._kill()
-            else:
-                self._write("drop", number)
             late = f"no answer within {self.limits.seconds:g} seconds"
             return Answer(504, f"{late}; send fewer or shorter rows".encode())
-        except asyncio.CancelledError:
-            self._write("drop", number)
-            raise
         finally:
-            self.jobs.pop(number, None)
+            if job.overtime is None:
+                del self.jobs[number]
+                if job.answer.cancelled():  # by the timeout or with this task
+                    self._write("drop", number)
 
     async def close(self) -> None:
         """Ends the process; requests that still wait are answered with 503."""
         self._closing = True
         self._kill()
-        for job in self.jobs.values():
-            _settle(job, Answer(503, b"the server is ending"))
+        for number in list(self.jobs):
+            self._settle(number, Answer(503, b"the server is ending"))
         if self._following:
             await asyncio.wait([self._following], timeout=5)
 
@@ -187,18 +187,37 @@ class Dispatcher:
                     self._send(number, job)
             if not started.done():
                 started.set_result(None)
-        elif kind == "begun" and rest[0] in self.jobs:
-            job = self.jobs[rest[0]]
-            job.begun, job.tries = True, job.tries + 1
+        elif kind == "begun":
+            job, loop = self.jobs.setdefault(rest[0], Job(None)), asyncio.get_running_loop()
+            job.overtime = loop.call_later(self.limits.seconds, self._overtime, rest[0])
+            job.tries += 1
         elif kind == "answer" and rest[0] in self.jobs:
-            _settle(self.jobs[rest[0]], rest[1])
+            self._settle(rest[0], rest[1])
+
+    def _overtime(self, number: int) -> None:
+        log.warning("%s: a request takes too long; its process is replaced", self.name)
+        del self.jobs[number]
+        self._kill()
 
     def _retry(self) -> None:
         """Readies the requests of a process that has ended for the next one."""
-        for job in self.jobs.values():
-            if job.tries >= TRIES:
-                _settle(job, Answer(503, f"{self.name} ended while it answered".encode()))
-            job.begun = False
+        for number, job in list(self.jobs.items()):
+            if job.answer.done() or job.question is None:  # nobody waits for it
+                self._settle(number, Answer(503, b""))
+            elif job.tries >= TRIES:
+                self._settle(number, Answer(503, f"{self.name} ended while it answered".encode()))
+            elif job.overtime:
+                job.overtime.cancel()
+                job.overtime = None
+
+    def _settle(self, number: int, answer: Answer) -> None:
+        """Ends a request; its answer counts unless it has been given up."""
+        job = self.jobs[number]
+        if job.overtime:
+            job.overtime.cancel()
+            del self.jobs[number]  # else `ask` does it
+        if not job.answer.done():
+            job.answer.set_result(answer)
 
     def _send(self, number: int, job: Job) -> None:
         self._write("ask", number, job.question)
@@ -218,8 +237,3 @@ def _answer_requests(*arguments: Any) -> None:
     from seqapps.serving import model_process
 
     model_process.run(*arguments)
-
-
-def _settle(job: Job, answer: Answer) -> None:
-    if not job.answer.done():
-        job.answer.set_result(answer)

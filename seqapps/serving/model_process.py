@@ -11,9 +11,11 @@ import signal
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from seqapps.app import Columns
 from seqapps.artifacts.json_codec import BadRequest
 from seqapps.artifacts.saved_model import in_parts
 from seqapps.serving import batching, messages, requests
@@ -47,7 +49,7 @@ def run(
         return
     process.describe()
     threading.Thread(target=process.watch, daemon=True).start()
-    for _ in range(1 if process.joins else THREADS):
+    for _ in range(1 if any(process.joins.values()) else THREADS):
         threading.Thread(target=process.work, daemon=True).start()
     process.listen()
     os._exit(0)  # what is being computed is of no use any more
@@ -115,7 +117,7 @@ class ModelProcess:
     def work(self) -> None:
         """Answers requests, for ever; those that wait and fit together in one call of the model."""
         while True:
-            calls = {}
+            calls: dict[int, Call] = {}
             for number, question in self._next():
                 if number in self._dropped:
                     self._dropped.discard(number)
@@ -126,13 +128,13 @@ class ModelProcess:
                     self.say("answer", number, call)
                 else:
                     calls[number] = call
-            for numbers in batching.groups(calls, self.joins, self.batching.rows):
-                self._answer({number: calls[number] for number in numbers})
+            for number, answer in self._answers(calls):
+                self.say("answer", number, answer)
 
     def _next(self) -> list[tuple[int, Question]]:
         """The next requests: one, or where requests are joined all that wait, within limits."""
         first = self._waiting.get()
-        if not self.joins or not any(self.joins.values()):
+        if not any(self.joins.values()):
             return [first]
         taken, size = [first], len(first[1].body)
         end = time.monotonic() + self.batching.seconds
@@ -151,26 +153,24 @@ class ModelProcess:
         except Exception as error:
             return _refusal(error)
 
-    def _answer(self, calls: dict[int, Call]) -> None:
-        if len(calls) > 1:
+    def _answers(self, calls: dict[int, Call]) -> Iterator[tuple[int, Answer]]:
+        """The number and the answer of each call; no error of one may end the thread."""
+        for numbers in batching.groups(calls, self.joins, self.batching.rows):
+            group = [calls[number] for number in numbers]
             try:
-                answers = batching.answered(list(calls.values()))
-            except BadRequest:  # of one of them; alone, each gets its answer and row numbers
-                for number, call in calls.items():
-                    self._answer({number: call})
-                return
-        else:
-            answers = [_outcome(call) for call in calls.values()]
-        for (number, call), answer in zip(calls.items(), answers, strict=True):
-            if not isinstance(answer, Answer):
-                answer = call.encode(answer)
-            self.say("answer", number, answer._replace(version=str(call.version.number)))
+                outcomes = batching.answered(group) if len(group) > 1 else None
+            except Exception:  # of one of them: alone, each gets its answer and row numbers
+                outcomes = None
+            for index, (number, call) in enumerate(zip(numbers, group, strict=True)):
+                yield number, _answer(call, outcomes[index] if outcomes else None)
 
 
-def _outcome(call: Call) -> Any:
-    """The columns or parts of an answer, or the `Answer` that says why there is none."""
+def _answer(call: Call, outcome: Columns | Parts | None) -> Answer:
+    """The answer to a call, or the refusal of it; `outcome` is worked out if it is None."""
     try:
-        return _parts(call) if call.partly else call.endpoint(call.columns)
+        if outcome is None:
+            outcome = _parts(call) if call.partly else call.endpoint(call.columns)
+        return call.encode(outcome)._replace(version=str(call.version.number))
     except Exception as error:
         return _refusal(error)
 

@@ -319,7 +319,7 @@ def _limits(options: argparse.Namespace) -> Limits:
         seconds=options.seconds,
         queue=options.queue,
         connections=most,
-        address=most,
+        address=most // 2,
     )
 
 

@@ -17,8 +17,8 @@ HEAD = b"POST /v1/models/times:predict HTTP/1.1\r\nHost: localhost\r\n"
 HEAD += b"Content-Type: application/json\r\n"
 
 
-def dial(server):
-    return socket.create_connection(("127.0.0.1", server.port), timeout=60)
+def dial(server, source="127.0.0.1"):
+    return socket.create_connection(("127.0.0.1", server.port), 60, source_address=(source, 0))
 
 
 def heard(line):
@@ -80,6 +80,46 @@ def test_half_headers_and_silence_shut_nobody_out(repository, export):
         assert running.stop() == 0
 
 
+def test_one_address_shuts_no_other_out_and_slow_bodies_give_way(repository, export):
+    running = Server(repository, {"times": export}, "--connections", "32")
+    body = json.dumps(ASK).encode()
+    whole = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    try:
+        with contextlib.ExitStack() as stack:
+            first = stack.enter_context(dial(running))
+            for _ in range(40):  # more than the half that one address may have
+                line = stack.enter_context(dial(running, "127.0.0.2"))
+                line.sendall(HEAD + b"Content-Length: 99\r\n\r\n{")
+            assert in_time(running)
+            first.sendall(whole)
+            assert b'{"predictions":[3.0]}' in first.recv(65536)
+    finally:
+        running.stop()
+
+
+def test_a_request_that_its_client_has_left_is_ended_too(two):
+    with dial(two) as line:
+        body = json.dumps(ASK).encode()
+        head = HEAD.replace(b"times", b"slow") + b"Content-Length: %d\r\n\r\n" % len(body)
+        line.sendall(head + body)
+        time.sleep(0.5)
+    two.wait(lambda: two.ask("GET", "/v2/health/ready")[0] == 503, seconds=10)
+    two.wait(lambda: two.ask("GET", "/v2/health/ready")[0] == 200)
+
+
+def test_a_body_after_a_pipelined_request_is_no_header(server):
+    body = b'{"instances": [1]' + b" " * 60_000 + b"}"
+    one = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    content = b""
+    with dial(server) as line:
+        line.sendall(one + one)
+        while content.count(b"predictions") < 2:
+            part = line.recv(65536)
+            assert part, content
+            content += part
+    assert content.count(b" 200 ") == 2
+
+
 def test_a_slow_body_is_given_up_and_one_of_single_bytes_is_read(two):
     body = json.dumps(ASK).encode()
     with dial(two) as line:
@@ -127,7 +167,7 @@ def test_a_request_over_its_time_is_ended_and_stops_no_other_model(two):
     status, answer = late[0]
     assert status == 504 and "no answer within 2 seconds" in answer["error"]
     # The model's process is replaced; until then the server does not say that it is ready.
-    assert two.ask("GET", "/v2/health/ready")[0] == 503
+    two.wait(lambda: two.ask("GET", "/v2/health/ready")[0] == 503, seconds=10)
     two.wait(lambda: two.ask("GET", "/v2/health/ready")[0] == 200)
 
 
