@@ -15,6 +15,10 @@ from seqapps.app import Columns, Record
 from seqapps.artifacts.saved_model import Endpoint, SavedModel
 
 LENGTH = struct.Struct("<Q")
+PROTOBUF = "application/x-protobuf"
+
+Versions = Callable[[str | None], SavedModel]
+"""The version with a number in a model's path or request, or the one that answers."""
 
 
 @dataclass(frozen=True)

@@ -6,53 +6,32 @@ Runs in the process of a model, so that a body that is hard to decode delays no 
 import base64
 import binascii
 import json
-import math
 import struct
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import orjson
-import tensorflow as tf
 from google.protobuf.message import DecodeError
 from kserve.errors import InvalidInput
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as v2_messages
 from kserve.protocol.grpc.servicer import InferenceServicer
 from kserve.protocol.infer_type import InferInput, InferOutput, InferRequest, InferResponse
 from kserve.utils.numpy_codec import from_np_dtype
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    predict_pb2,
-)
 
 from seqapps.app import Columns, Record
 from seqapps.artifacts import json_codec
 from seqapps.artifacts.json_codec import BadRequest, Tensor
 from seqapps.artifacts.saved_model import Endpoint, SavedModel
-from seqapps.serving.messages import Answer, Call, Limits, Parts, Question
+from seqapps.serving import tensor_checks, tensorflow_serving_api
+from seqapps.serving.messages import PROTOBUF, Answer, Call, Limits, Parts, Question, Versions
 
 MALFORMED = (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError)
 MALFORMED += (struct.error, binascii.Error, RecursionError, DecodeError)
 """Errors that decoders raise on malformed requests."""
 
-JSON, PROTOBUF = "application/json", "application/x-protobuf"
+JSON = "application/json"
 BINARY_LENGTH = "inference-header-content-length"
-
-NUMBERS = {"BOOL": bool, "BYTES": str} | dict.fromkeys(
-    [*(f"{sign}INT{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)), "FP32", "FP64"],
-    (int, float),
-)
-"""V2's datatypes, and the kinds of JSON values that they are written as."""
-
-BYTES_OF = {"BOOL": 1, "FP16": 2, "FP32": 4, "FP64": 8}
-BYTES_OF |= {f"{sign}INT{bits}": bits // 8 for sign in ("", "U") for bits in (8, 16, 32, 64)}
-
-AVAILABLE = 30
-"""TensorFlow Serving's state of a version that answers."""
-
-Versions = Callable[[str | None], SavedModel]
-"""The version with a number in a model's path or request, or the one that answers."""
 
 
 def decode(question: Question, versions: Versions, limits: Limits) -> Call | Answer:
@@ -142,7 +121,7 @@ def _v1_columns(outcome: Columns | Parts) -> Answer:
 
 def _v2(question: Question, versions: Versions, limits: Limits) -> Call:
     length = question.json_bytes or len(question.body)
-    _check_v2(parsed(question.body[:length], limits), len(question.body) - length)
+    tensor_checks.check_v2(parsed(question.body[:length], limits), len(question.body) - length)
     request = InferRequest.from_bytes(question.body, length, question.model)
 
     def encode(response: InferResponse) -> Answer:
@@ -161,9 +140,9 @@ def _v2_message(question: Question, versions: Versions, limits: Limits) -> Call:
     InferenceServicer.validate_grpc_request(message)
     request = InferRequest.from_grpc(message)
     for entry, raw in zip(request.inputs, message.raw_input_contents, strict=False):
-        _check_size(entry.name, entry.datatype, entry.shape, len(raw))
+        tensor_checks.check_size(entry.name, entry.datatype, entry.shape, len(raw))
     for entry in request.inputs:
-        _checked_shape(entry.name, entry.shape)
+        tensor_checks.checked_shape(entry.name, entry.shape)
 
     def encode(response: InferResponse) -> Answer:
         return Answer(200, response.to_grpc().SerializeToString(), {"content-type": PROTOBUF})
@@ -205,168 +184,15 @@ def _tensors(
     return Call(version, endpoint, columns, partly, answered)
 
 
-def _serving_message(question: Question, versions: Versions, limits: Limits) -> Call:
-    """TensorFlow Serving's PredictRequest."""
-    del limits
-    message = predict_pb2.PredictRequest.FromString(question.body)  # pyright: ignore[reportAttributeAccessIssue] made at run time
-    spec = message.model_spec
-    version = versions(_number(spec))
-    endpoint = _endpoint(version, spec.signature_name or None)
-    for name in message.output_filter:
-        if name not in endpoint.outputs:
-            raise BadRequest(f"no output '{name}'; there is: {', '.join(endpoint.outputs)}")
-    columns = {name: _array(name, tensor) for name, tensor in message.inputs.items()}
-    wanted = list(message.output_filter) or list(endpoint.outputs)
-
-    def encode(outcome: Columns | Parts) -> Answer:
-        assert not isinstance(outcome, Parts)
-        response = predict_pb2.PredictResponse()  # pyright: ignore[reportAttributeAccessIssue] made at run time
-        response.model_spec.name = spec.name
-        response.model_spec.version.value = version.number
-        response.model_spec.signature_name = endpoint.name
-        for name in wanted:
-            response.outputs[name].CopyFrom(tf.make_tensor_proto(outcome[name]))
-        return Answer(200, response.SerializeToString(), {"content-type": PROTOBUF})
-
-    return Call(version, endpoint, columns, False, encode)
-
-
-def _serving_metadata(question: Question, versions: Versions, limits: Limits) -> Answer:
-    """The answer to TensorFlow Serving's GetModelMetadataRequest."""
-    del limits
-    message = get_model_metadata_pb2.GetModelMetadataRequest.FromString(question.body)  # pyright: ignore[reportAttributeAccessIssue] made at run time
-    version = versions(_number(message.model_spec))
-    response = get_model_metadata_pb2.GetModelMetadataResponse()  # pyright: ignore[reportAttributeAccessIssue] made at run time
-    response.model_spec.name = message.model_spec.name
-    response.model_spec.version.value = version.number
-    described = get_model_metadata_pb2.SignatureDefMap()  # pyright: ignore[reportAttributeAccessIssue] made at run time
-    for name, endpoint in version.endpoints.items():
-        signature = described.signature_def[name]
-        signature.method_name = "tensorflow/serving/predict"
-        for side in ("inputs", "outputs"):
-            for tensor in getattr(endpoint, side).values():
-                info = getattr(signature, side)[tensor.name]
-                info.name, info.dtype = tensor.name, tf.as_dtype(tensor.dtype).as_datatype_enum
-                info.tensor_shape.CopyFrom(tf.TensorShape(tensor.shape).as_proto())
-    response.metadata["signature_def"].Pack(described)
-    return Answer(200, response.SerializeToString(), {"content-type": PROTOBUF})
-
-
-def _serving_status(question: Question, versions: Versions, limits: Limits) -> Answer:
-    """The answer to TensorFlow Serving's GetModelStatusRequest, about the version that answers."""
-    del limits
-    message = get_model_status_pb2.GetModelStatusRequest.FromString(question.body)  # pyright: ignore[reportAttributeAccessIssue] made at run time
-    response = get_model_status_pb2.GetModelStatusResponse()  # pyright: ignore[reportAttributeAccessIssue] made at run time
-    status = response.model_version_status.add()
-    status.version = versions(_number(message.model_spec)).number
-    status.state = AVAILABLE
-    return Answer(200, response.SerializeToString(), {"content-type": PROTOBUF})
-
-
-def _number(spec: Any) -> str | None:
-    return str(spec.version.value) if spec.HasField("version") else None
-
-
 DECODERS: dict[str, Callable[[Question, Versions, Limits], Call | Answer]] = {
     "v1": _v1,
     "v2": _v2,
     "v2_message": _v2_message,
-    "serving_message": _serving_message,
-    "serving_metadata": _serving_metadata,
-    "serving_status": _serving_status,
+    "serving_message": tensorflow_serving_api.predict,
+    "serving_metadata": tensorflow_serving_api.metadata,
+    "serving_status": tensorflow_serving_api.status,
 }
 """Protocol -> what decodes its requests."""
-
-
-def _array(name: str, tensor: Any) -> np.ndarray:
-    sizes = [size.size for size in tensor.tensor_shape.dim]
-    _checked_shape(name, sizes)
-    text = tensor.dtype == tf.string.as_datatype_enum
-    values = len(tensor.string_val) if text else None
-    if tensor.tensor_content and not text:
-        _check_size(name, tf.dtypes.as_dtype(tensor.dtype), sizes, len(tensor.tensor_content))
-    elif math.prod(sizes) > max(values or 0, tensor.ByteSize()):
-        # One value may stand for all of a tensor, so that a few bytes would take gigabytes.
-        raise BadRequest(f"'{name}' of shape {sizes} holds fewer values than that")
-    return tf.make_ndarray(tensor)
-
-
-def _check_v2(body: dict[str, Any], binary: int) -> None:
-    """Raises BadRequest unless the JSON of a V2 request fits its datatypes, shapes and tail."""
-    inputs = body.get("inputs")
-    if not isinstance(inputs, list) or not inputs:
-        raise BadRequest("'inputs' is not a list with at least one tensor")
-    for part in ("parameters", "outputs"):
-        kind = dict if part == "parameters" else list
-        if not isinstance(body.get(part, kind()) or kind(), kind):
-            raise BadRequest(f"'{part}' is not {'an object' if kind is dict else 'a list'}")
-    for output in body.get("outputs") or []:
-        if not isinstance(output, dict) or not isinstance(output.get("name"), str):
-            raise BadRequest("an entry of 'outputs' has no name")
-    if not isinstance(body.get("id") or "", str):
-        raise BadRequest("'id' is not text")
-    for number, entry in enumerate(inputs):
-        binary -= _check_tensor(number, entry)
-    if binary:
-        raise BadRequest(
-            f"the body's binary part differs by {binary} bytes from 'binary_data_size'"
-        )
-
-
-def _check_tensor(number: int, entry: Any) -> int:
-    """The bytes of a tensor in the body's binary part, 0 if it is written as JSON."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-        raise BadRequest(f"entry {number} of 'inputs' has no name")
-    name, datatype = entry["name"], entry.get("datatype")
-    if datatype not in (*NUMBERS, "FP16"):
-        raise BadRequest(f"'{name}' has datatype {datatype}; wanted one of {', '.join(NUMBERS)}")
-    shape = _checked_shape(name, entry.get("shape"))
-    parameters = entry.get("parameters") or {}
-    if not isinstance(parameters, dict):
-        raise BadRequest(f"'parameters' of '{name}' is not an object")
-    if "data" not in entry:
-        size = parameters.get("binary_data_size")
-        if not isinstance(size, int) or size < 0:
-            raise BadRequest(f"'{name}' has neither 'data' nor a 'binary_data_size'")
-        _check_size(name, datatype, shape, size)
-        return size
-    flat = _flat(entry["data"])
-    if len(flat) != math.prod(shape):
-        raise BadRequest(f"'{name}': the data are not {datatype} of shape {shape}")
-    kind = NUMBERS.get(datatype)
-    if kind is None:
-        raise BadRequest(f"'{name}' has datatype FP16, which JSON cannot hold; send it as binary")
-    for index, value in enumerate(flat):
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise BadRequest(
-                f"'{name}' holds a {type(value).__name__} at place {index}; wanted {datatype}"
-            )
-    return 0
-
-
-def _checked_shape(name: str, shape: Any) -> list[int]:
-    sizes = isinstance(shape, list) and all(type(size) is int and size >= 0 for size in shape)
-    if not sizes:
-        raise BadRequest(f"'{name}' has shape {str(shape)[:80]}; wanted sizes of 0 and more")
-    return shape
-
-
-def _check_size(name: str, datatype: Any, shape: list[int], size: int) -> None:
-    """Raises BadRequest unless `size` bytes are a tensor of the shape; texts have any size."""
-    width = datatype.size if isinstance(datatype, tf.DType) else BYTES_OF.get(datatype)
-    wanted = (width or 0) * math.prod(shape)
-    if width and size != wanted:
-        raise BadRequest(f"'{name}' has {size} bytes; {shape} of {datatype} are {wanted}")
-
-
-def _flat(data: Any) -> list[Any]:
-    values, level = data if isinstance(data, list) else [data], 0
-    while any(isinstance(value, list) for value in values):
-        level += 1
-        if level > 8:
-            raise BadRequest("'data' is nested deeper than eight lists")
-        values = [v for value in values for v in (value if isinstance(value, list) else [value])]
-    return values
 
 
 def _endpoint(version: SavedModel, signature: Any) -> Endpoint:

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 
+import psutil
 import pytest
 
 from tests.serving.conftest import Server, write_version
@@ -28,6 +29,16 @@ def heard(line):
         while part := line.recv(65536):
             content += part
     return content
+
+
+def answer_on(line):
+    """The JSON of an answer on a connection that stays open."""
+    content = b""
+    while not content.endswith(b"}"):
+        part = line.recv(65536)
+        assert part, content
+        content += part
+    return json.loads(content.partition(b"\r\n\r\n")[2])
 
 
 def asked(server):
@@ -92,7 +103,7 @@ def test_one_address_shuts_no_other_out_and_slow_bodies_give_way(repository, exp
                 line.sendall(HEAD + b"Content-Length: 99\r\n\r\n{")
             assert in_time(running)
             first.sendall(whole)
-            assert b'{"predictions":[3.0]}' in first.recv(65536)
+            assert answer_on(first) == {"predictions": [3.0]}
     finally:
         running.stop()
 
@@ -128,7 +139,7 @@ def test_a_slow_body_is_given_up_and_one_of_single_bytes_is_read(two):
     with dial(two) as line:
         line.sendall(HEAD + b"Transfer-Encoding: chunked\r\n\r\n")
         line.sendall(b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
-        assert b'{"predictions":[3.0]}' in line.recv(65536)
+        assert answer_on(line) == {"predictions": [3.0]}
 
 
 def test_a_body_that_is_announced_too_large_is_not_asked_for(server):
@@ -207,7 +218,7 @@ def test_the_end_is_not_put_off_by_a_request_without_end(repository, tmp_path):
     client.start()
     time.sleep(1)
     assert running.stop() == 0  # within a minute, or it raises
-    assert not any(child.is_running() and child.status() != "zombie" for child in children)
+    assert not psutil.wait_procs(children, timeout=10)[1]
 
 
 @pytest.mark.parametrize(
@@ -254,6 +265,13 @@ def test_a_tensor_that_contradicts_itself_is_refused(server, tensor, said):
     body = {"inputs": [{"name": "value"} | tensor]}
     status, answer = server.ask("POST", "/v2/models/times/infer", body)
     assert status == 400 and said in answer["error"]
+
+
+def test_parameters_of_an_output_that_are_no_object_are_refused(server):
+    value = {"name": "value", "datatype": "FP32", "shape": [1], "data": [1]}
+    body = {"inputs": [value], "outputs": [{"name": "scaled", "parameters": 5}]}
+    status, answer = server.ask("POST", "/v2/models/times/infer", body)
+    assert status == 400 and answer["error"] == "'parameters' of 'scaled' is not an object"
 
 
 def test_a_request_keeps_its_id_and_is_logged_without_its_content(repository, export):
