@@ -107,8 +107,9 @@ exported = $(foreach app,$(or $(APP),$(ALL)),$(if $(wildcard data/$(app)/$(PROFI
 serve: .venv-serve/ready ## answers over REST and gRPC: [APP=] [PORT=8080] [GRPC_PORT=8081] [HOST= NAME=] [LOG=json]
 	@$(if $(strip $(exported)),,echo "nothing is exported; run make <app> first" >&2; exit 2;) \
 	  exec .venv-serve/bin/python -m seqapps.serving.server $(exported) \
-	  --host $(or $(HOST),127.0.0.1) --port $(or $(PORT),8080) --grpc-port $(or $(GRPC_PORT),8081) \
-	  $(if $(NAME),--name $(NAME)) $(if $(LOG),--log $(LOG))
+	  --host $(if $(HOST),$(call quoted,HOST),127.0.0.1) --port $(or $(PORT),8080) \
+	  --grpc-port $(or $(GRPC_PORT),8081) $(if $(NAME),--name $(call quoted,NAME)) \
+	  $(if $(LOG),--log $(call quoted,LOG))
 
 demo: .venv/ready .venv-serve/ready ## a page to try the served models: [PORT=7860] [SERVE_PORT=8080]
 	@exec $(RUN) demo --profile $(call quoted,PROFILE) --port $(or $(PORT),7860) \
