@@ -2,24 +2,23 @@
 
 `champion.json` beside `model/` decides: the server, `seqapps.open` and predict follow it (see
 `layout.answering`) and need no MLflow; MLflow's alias mirrors it. Each version carries its scores
-(`version.json`), so that a later one can be compared with it.
+(`version.json`), so that a later one can be compared with it. Versions are compared on validation
+rows; a champion chosen on test rows would make their score too good.
 """
 
-import hashlib
 import json
+import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from seqapps.app import App
-from seqapps.artifacts import durable, layout, receipts
+from seqapps.artifacts import durable, layout
 from seqapps.config import P, UserError
 
 
-def scores(
-    app: App[P], report: dict[str, Any], *, preprocess: Path, version: int
-) -> dict[str, Any]:
-    """The content of `version.json`: scores of model and baselines, digest of the test rows."""
+def scores(app: App[P], report: dict[str, Any], *, version: int) -> dict[str, Any]:
+    """The content of `version.json`: test scores of model and baselines, the validation score."""
     metric, value = report["headline"]["metric"], report["headline"]["value"]
     return {
         "app": app.name,
@@ -30,16 +29,8 @@ def scores(
         "value": value,
         "baselines": {name: rival[metric] for name, rival in report["baselines"].items()},
         "beats_baselines": report["beats_baselines"],
-        "test_digest": test_digest(preprocess),
+        "validation": report["validation"],
     }
-
-
-def test_digest(preprocess: Path) -> str:
-    """Digest of the test shards, 16 hex digits: equal for models evaluated on the same rows."""
-    receipt = receipts.read(preprocess)
-    assert receipt, preprocess
-    files = {name: one["sha256"] for name, one in receipt["outputs"].items() if "/test-" in name}
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def challenge(app: App[P], out: Path, version: int, *, previous: Path) -> str:
@@ -129,36 +120,49 @@ def _verdict(app: App[P], out: Path, version: int, champion: int | None) -> tupl
     if not scores["beats_baselines"]:
         answers = f"version {champion} stays the champion" if champion else "there is no champion"
         return False, f"{_falls_short(scores)}; {answers}"
-    score = f"{scores['metric']} {scores['value']:.4f}"
     if champion is None:
+        score = f"{scores['metric']} {scores['value']:.4f}"
         return True, f"version {version} is the champion: {score}, the first to beat its baselines"
     other = _scores(out, champion)
-    if not (other and _comparable(scores, other)):
+    stays = f"version {champion} stays the champion"
+    replaced = f"version {version} is the champion in place of {champion}"
+    if not (mine := _validation(scores)):
+        return False, f"{stays}: version {version} has no validation score; {by_hand} changes that"
+    if not (theirs := _validation(other)):
+        return True, f"{replaced}, of which no validation score is known"
+    if not _comparable(mine, theirs):
         return False, (
-            f"version {champion} stays the champion: it and version {version} were not judged on "
-            f"the same test split, so their numbers do not compare; {by_hand} changes that"
+            f"{stays}: it and version {version} were not judged on the same validation rows, so "
+            f"their numbers do not compare; {by_hand} changes that"
         )
-    against = f"{score} against {other['value']:.4f}"
-    if app.better(other["value"], than=scores["value"]):
-        return False, f"version {champion} stays the champion: version {version} has {against}"
-    return True, f"version {version} is the champion in place of {champion}: {against}"
+    against = f"{mine['metric']} on validation {mine['value']:.4f} against {theirs['value']:.4f}"
+    if app.better(theirs["value"], than=mine["value"]):
+        return False, f"{stays}: version {version} has {against}"
+    return True, f"{replaced}: {against}"
 
 
 def _changed(app: App[P], exported: Path, *, before: int | None, now: int) -> str:
-    scores, other = _scores(exported, now), _scores(exported, before) if before else None
     change = f"{app.name}: version {now} is the champion"
     change += f" in place of {before}" if before else ""
-    if scores is None:
+    mine = _validation(_scores(exported, now))
+    if mine is None:
         return change
-    score = f"{change}: {scores['metric']} {scores['value']:.4f}"
-    if other is None:
+    score = f"{change}: {mine['metric']} on validation {mine['value']:.4f}"
+    theirs = _validation(_scores(exported, before)) if before else None
+    if theirs is None:
         return score
-    if not _comparable(scores, other):
-        return f"{score}; version {before} was judged on another test split"
-    if scores["value"] == other["value"]:
+    if not _comparable(mine, theirs):
+        return f"{score}; version {before} was judged on other validation rows"
+    if mine["value"] == theirs["value"]:
         return f"{score}, the same as version {before}"
-    better = now if app.better(scores["value"], than=other["value"]) else before
-    return f"{score} against {other['value']:.4f}; on the test split version {better} was better"
+    better = now if app.better(mine["value"], than=theirs["value"]) else before
+    return f"{score} against {theirs['value']:.4f}; on validation version {better} was better"
+
+
+def _validation(scores: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The validation score: metric, value and the digest of its rows; None if it is not known."""
+    known = (scores or {}).get("validation")
+    return known if known and math.isfinite(known["value"]) else None
 
 
 def _falls_short(scores: dict[str, Any]) -> str:
@@ -170,7 +174,7 @@ def _falls_short(scores: dict[str, Any]) -> str:
 
 
 def _comparable(one: dict[str, Any], other: dict[str, Any]) -> bool:
-    return all(one[name] == other[name] for name in ("metric", "test_digest"))
+    return all(one[name] == other[name] for name in ("metric", "digest"))
 
 
 def _scores(exported: Path, version: int) -> dict[str, Any] | None:

@@ -30,7 +30,7 @@ from seqapps.artifacts.layout import (
     partial,
     replaced,
 )
-from seqapps.config import STAGES, P, home, paths
+from seqapps.config import STAGES, P, UserError, home, paths
 
 ENTRIES = {"key", "made_from", "outputs", "counts", "seconds", "finished"}
 KEY, SECONDS = ".key", ".seconds"
@@ -75,6 +75,19 @@ def read(folder: Path) -> dict[str, Any] | None:
     return receipt if whole else None
 
 
+def rows_digest(preprocess: Path, split: str) -> str:
+    """Digest of a split's shards, 16 hex digits: equal for models that are judged on the same rows.
+
+    Raises:
+        UserError: the receipt of preprocess is missing or damaged.
+    """
+    receipt = read(preprocess)
+    if receipt is None:
+        raise UserError(f"{preprocess / RECEIPT} cannot be read; run preprocess again")
+    shards = {n: one["sha256"] for n, one in receipt["outputs"].items() if f"/{split}-" in n}
+    return hashlib.sha256(json.dumps(shards, sort_keys=True).encode()).hexdigest()[:16]
+
+
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Holds the lock of one stage; prints a line if it must wait for another process."""
@@ -96,7 +109,8 @@ def begin(folder: Path, parts: dict[str, Any], *, resume: bool) -> Path:
     work = partial(folder)
     mark = work / KEY
     if not (resume and mark.exists() and mark.read_text() == key(parts)):
-        shutil.rmtree(work, ignore_errors=True)
+        if work.exists():
+            shutil.rmtree(work)
         work.mkdir(parents=True)
         durable.write_bytes(mark, key(parts).encode())
     return work

@@ -1,6 +1,7 @@
 """The evaluate stage: the endpoints to be exported, called on the test split.
 
-The model, its baselines and its controls are all scored by the application's `score`.
+The model, its baselines and its controls are all scored by the application's `score`. The model is
+scored on the validation rows too, by which its champion is chosen.
 """
 
 import json
@@ -14,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from seqapps.app import App, Columns, Evaluation
-from seqapps.artifacts import columns, histories, json_codec, layout, saved_model
+from seqapps.artifacts import columns, histories, json_codec, layout, receipts, saved_model
 from seqapps.artifacts.durable import write_json
 from seqapps.artifacts.saved_model import Endpoint
 from seqapps.config import P, UserError
@@ -62,6 +63,8 @@ def run(app: App[P], params: P, stages: dict[str, Path], out: Path) -> dict[str,
     report: dict[str, Any] = {"app": app.name, "profile": out.parent.name}
     report |= _judge(app, evaluation, answers, more)
     clock.lap("scores")
+    report["validation"] = _on_validation(app, params, stages["preprocess"], call)
+    clock.lap("validation")
     _draw(app, evaluation, findings, out / layout.FIGURES)
     clock.lap("figures")
     if app.has("samples"):
@@ -113,12 +116,33 @@ def _pooled(call: Call, folds: tuple[str, ...], endpoint: str, truth: Columns) -
     parts, order = [], []
     for fold in folds:
         rows = np.flatnonzero(truth["fold"] == fold)
-        parts.append(call(fold, endpoint, columns.take(truth, rows)))
-        order.append(rows)
+        if len(rows):
+            parts.append(call(fold, endpoint, columns.take(truth, rows)))
+            order.append(rows)
     back = np.argsort(np.concatenate(order))
     return {
         name: columns.column([value for part in parts for value in part[name]])[back]
         for name in parts[0]
+    }
+
+
+def _on_validation(
+    app: App[P], params: P, preprocess: Path, call: Call
+) -> dict[str, str | float] | None:
+    """The headline metric on all folds' validation rows, with their digest; None without rows."""
+    folds = layout.folds(preprocess)
+    rows = records.table(app, folds, "validation")
+    if not rows:
+        return None
+    # A row may validate in several folds; each time it is a row of its own.
+    rows["key"] = np.array([f"{n} {key}" for n, key in enumerate(rows["key"])], object)
+    metric, direction = app.headline
+    answers = _pooled(call, tuple(folds), app.evaluated[0], rows)
+    return {
+        "metric": metric,
+        "direction": direction,
+        "value": _short(app.score(params, rows, answers))[metric],
+        "digest": receipts.rows_digest(preprocess, "validation"),
     }
 
 

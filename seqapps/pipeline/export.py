@@ -62,8 +62,7 @@ def run(
     checked = _check_parity(app, params, loaded, truth=truth, stored=stored)
     extra = folder / layout.EXTRA
     shutil.copytree(assets, extra / layout.ASSETS)
-    scores = champion.scores(app, report, preprocess=stages["preprocess"], version=version)
-    write_json(extra / layout.VERSION, scores)
+    write_json(extra / layout.VERSION, champion.scores(app, report, version=version))
     for path in _write_examples(app, loaded, truth, out):
         shutil.copy2(path, extra)
     warmup.write(extra / layout.WARMUP, app.name, model=SavedModel(folder))

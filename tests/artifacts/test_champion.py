@@ -16,8 +16,12 @@ def exported(tmp_path):
     return tmp_path / "export"
 
 
-def add(exported, version, mse, *, baseline=1.0, test="t"):
-    """A version with scores (mse: lower is better), and the verdict of its challenge."""
+def add(exported, version, mse, *, baseline=1.0, rows="v", validation=True):
+    """A version with scores (mse: lower is better), and the verdict of its challenge.
+
+    The score on validation is `mse`; on test it is the baseline's side that is decided, at 0.9 of
+    `mse`.
+    """
     folder = exported / "model" / str(version)
     (folder / layout.EXTRA).mkdir(parents=True)
     (folder / "saved_model.pb").write_bytes(b"")
@@ -25,11 +29,12 @@ def add(exported, version, mse, *, baseline=1.0, test="t"):
         "version": version,
         "profile": "smoke",
         "metric": "mse",
-        "value": mse,
+        "value": 0.9 * mse,
         "baselines": {"constant": baseline},
-        "beats_baselines": mse < baseline,
-        "test_digest": test,
+        "beats_baselines": 0.9 * mse < baseline,
     }
+    if validation:
+        scores["validation"] = {"metric": "mse", "value": mse, "digest": rows}
     (folder / layout.EXTRA / layout.VERSION).write_text(json.dumps(scores))
     return champion.challenge(APP, exported, version, previous=exported)
 
@@ -47,9 +52,12 @@ def test_without_a_champion_the_highest_version_answers(exported):
 def test_the_first_to_beat_its_baselines_wins_and_then_the_better(exported):
     add(exported, 1, 2.0)
     assert "the first to beat its baselines" in add(exported, 2, 0.5)
-    assert "version 2 stays the champion: version 3 has mse 0.6000" in add(exported, 3, 0.6)
+    assert "version 2 stays the champion: version 3 has mse on validation 0.6000" in add(
+        exported, 3, 0.6
+    )
     assert answering(exported) == 2
-    assert "version 4 is the champion in place of 2: mse 0.4000" in add(exported, 4, 0.4)
+    verdict = add(exported, 4, 0.4)
+    assert "version 4 is the champion in place of 2: mse on validation 0.4000 against" in verdict
     assert answering(exported) == 4
 
 
@@ -59,13 +67,21 @@ def test_a_version_as_good_as_the_champion_takes_its_place(exported):
     assert answering(exported) == 2
 
 
-def test_numbers_from_another_test_split_or_below_the_baselines_win_nothing(exported):
+def test_numbers_from_other_validation_rows_or_below_the_baselines_win_nothing(exported):
     add(exported, 1, 0.5)
-    verdict = add(exported, 2, 0.1, test="other")
-    assert "not judged on the same test split" in verdict
+    verdict = add(exported, 2, 0.1, rows="others")
+    assert "not judged on the same validation rows" in verdict
     assert "make promote APP=toy VERSION=2 PROFILE=smoke" in verdict
     assert "version 1 stays the champion" in add(exported, 3, 0.4, baseline=0.3)
     assert answering(exported) == 1
+
+
+def test_a_score_that_is_not_known_wins_nothing_and_is_no_bar(exported):
+    add(exported, 1, 0.5, validation=False)
+    verdict = add(exported, 2, 0.6)
+    assert verdict.endswith("in place of 1, of which no validation score is known")
+    assert "version 3 has no validation score" in add(exported, 3, 0.1, validation=False)
+    assert answering(exported) == 2
 
 
 def test_promote_and_rollback_say_what_changed_and_what_was_better(exported):
@@ -73,8 +89,8 @@ def test_promote_and_rollback_say_what_changed_and_what_was_better(exported):
     add(exported, 2, 0.6)
     change = champion.promote(APP, exported, None, force=False)
     assert change == (
-        "toy: version 2 is the champion in place of 1: mse 0.6000 against 0.5000; "
-        "on the test split version 1 was better"
+        "toy: version 2 is the champion in place of 1: mse on validation 0.6000 against 0.5000; "
+        "on validation version 1 was better"
     )
     assert answering(exported) == 2
     assert "version 1 is the champion in place of 2" in champion.rollback(APP, exported)

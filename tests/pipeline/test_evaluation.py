@@ -27,8 +27,11 @@ def test_metrics_have_the_shape_others_rely_on(project, capsys):
     report = upto(project, "evaluate")
     assert list(report) == [
         "app", "profile", "headline", "model", "baselines", "controls", "beats_baselines",
-        "counts", "seconds",
+        "validation", "counts", "seconds",
     ]  # fmt: skip
+    validation = report["validation"]
+    assert (validation["metric"], validation["direction"]) == ("mse", "min")
+    assert validation["value"] != report["model"]["mse"] and len(validation["digest"]) == 16
     assert (report["app"], report["profile"]) == ("toy", "smoke")
     headline = report["headline"]
     assert headline["value"] == report["model"]["mse"]
