@@ -64,7 +64,7 @@ ROOMS = {
 }
 """The module of each function of the contract; `App` declares their signatures."""
 
-OPTIONAL_ROOMS = {"samples": "evaluate"}
+OPTIONAL_ROOMS = {"samples": "evaluate", "headline_score": "evaluate"}
 """Functions that an application may leave out."""
 
 
@@ -128,6 +128,19 @@ class Skip:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """A baseline's answers (N, ...) to the N test rows, and what it had to learn from.
+
+    `learnt_from` is the number of train rows, those of all folds together; None if it learns
+    nothing from them, or has a task of its own. With fewer rows than the model had it is no rival,
+    and the gate says so.
+    """
+
+    answers: Columns
+    learnt_from: int | None = None
+
+
+@dataclass(frozen=True)
 class UserFile:
     """A file of a user's: its path, and the name it goes by in answers, unlike any other's."""
 
@@ -158,6 +171,10 @@ class Evaluation(Generic[P]):
     call: Callable[[str, str, Columns], Columns]
     """(fold, endpoint, columns) -> answers of any endpoint of one fold's model."""
     history: dict[str, list[dict[str, float]]]
+    trained_rows: int = 0
+    """The number of train rows, those of all folds together."""
+    leaked: tuple[str, ...] = ()
+    """Keys of test rows whose request is a train row's of the same fold."""
     baselines: dict[str, Columns] = field(default_factory=dict)
 
 
@@ -231,8 +248,15 @@ class App(Generic[P]):
             """Metrics of answers (N, ...) of the model, a baseline or a control to N test rows."""
             ...
 
-        def baselines(self, evaluation: Evaluation[P]) -> dict[str, Columns]:
-            """Answers (N, ...) of at least two baselines to the N test rows."""
+        def headline_score(self, params: P, truth: Columns, response: Columns) -> float:
+            """The headline metric as `score` gives it, without the others. Optional.
+
+            It is asked for each draw of the bootstrap.
+            """
+            ...
+
+        def baselines(self, evaluation: Evaluation[P]) -> dict[str, Baseline]:
+            """At least two baselines with their answers (N, ...) to the N test rows."""
             ...
 
         def controls(self, evaluation: Evaluation[P]) -> dict[str, Columns]:
@@ -284,6 +308,12 @@ class App(Generic[P]):
     def has(self, member: str) -> bool:
         """True if the application defines a function of `OPTIONAL_ROOMS`."""
         return hasattr(self, member)
+
+    def headline_of(self, params: P, *, truth: Columns, response: Columns) -> float:
+        """The headline metric of answers (N, ...) to N test rows."""
+        if self.has("headline_score"):
+            return self.headline_score(params, truth, response)
+        return self.score(params, truth, response)[self.headline[0]]
 
     @property
     def name(self) -> str:

@@ -22,7 +22,7 @@ SHAPE = re.compile(rf"[(\[]{AXIS}(?:, ?[^()\[\]]*)?[)\]]|[(\[][a-z_]+,[)\]]|\bsc
 """A shape in axis letters, such as (B, T, 2 * U), (rows,) or [N]; or the word scalar."""
 
 CONTRACT = {"ingest", "index", "assets", "example", "feed", "build", "endpoints", "score"}
-CONTRACT |= {"requests", "render", "samples"}
+CONTRACT |= {"requests", "render", "samples", "headline_score"}
 """Functions whose arguments `App` fixes."""
 
 

@@ -44,7 +44,9 @@ import keras
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from seqapps.app import Columns, Endpoints, Evaluation, Item, Meta, Record, Skip, Tensors, UserFile
+from seqapps.app import (
+    Baseline, Columns, Endpoints, Evaluation, Item, Meta, Record, Skip, Tensors, UserFile,
+)
 
 F = TypeVar("F")
 F_in = TypeVar("F_in", contravariant=True)

@@ -29,6 +29,7 @@ def scores(app: App[P], report: dict[str, Any], *, version: int) -> dict[str, An
         "value": value,
         "baselines": {name: rival[metric] for name, rival in report["baselines"].items()},
         "beats_baselines": report["beats_baselines"],
+        "refusals": report["refusals"],
         "validation": report["validation"],
     }
 
@@ -56,8 +57,8 @@ def promote(app: App[P], exported: Path, version: int | None, *, force: bool) ->
     """Makes a version (None: the newest) the champion; returns a sentence about the change.
 
     Raises:
-        UserError: no such version, it is the champion already, or (without `force`) it does not
-            beat its baselines.
+        UserError: no such version, it is the champion already, or (without `force`) the judge
+            refuses it.
     """
     known, champions = layout.versions(exported), history(exported)
     if not known:
@@ -74,10 +75,8 @@ def promote(app: App[P], exported: Path, version: int | None, *, force: bool) ->
     scores = _scores(exported, number)
     if scores is None and not force:
         raise UserError(f"{app.name}: version {number} carries no scores; FORCE=1 promotes it")
-    if scores and not scores["beats_baselines"] and not force:
-        raise UserError(
-            f"{app.name}: not promoted: {_falls_short(scores)}; FORCE=1 promotes it all the same"
-        )
+    if scores and (refusals := _refusals(scores)) and not force:
+        raise UserError(f"{app.name}: not promoted: {refusals}; FORCE=1 promotes it all the same")
     _write(exported, [*champions, _entry(number, "promoted by hand")])
     before = champions[-1]["version"] if champions else None
     return _changed(app, exported, before=before, now=number)
@@ -117,12 +116,15 @@ def _verdict(app: App[P], out: Path, version: int, champion: int | None) -> tupl
     scores = _scores(out, version)
     assert scores
     by_hand = f"make promote APP={app.name} VERSION={version} PROFILE={scores['profile']}"
-    if not scores["beats_baselines"]:
+    if refusals := _refusals(scores):
         answers = f"version {champion} stays the champion" if champion else "there is no champion"
-        return False, f"{_falls_short(scores)}; {answers}"
+        return False, f"{answers}: {refusals}"
     if champion is None:
         score = f"{scores['metric']} {scores['value']:.4f}"
-        return True, f"version {version} is the champion: {score}, the first to beat its baselines"
+        return (
+            True,
+            f"version {version} is the champion: {score}, the first that the judge lets pass",
+        )
     other = _scores(out, champion)
     stays = f"version {champion} stays the champion"
     replaced = f"version {version} is the champion in place of {champion}"
@@ -165,12 +167,14 @@ def _validation(scores: dict[str, Any] | None) -> dict[str, Any] | None:
     return known if known and math.isfinite(known["value"]) else None
 
 
-def _falls_short(scores: dict[str, Any]) -> str:
-    rivals = ", ".join(f"{name} {value:.4f}" for name, value in scores["baselines"].items())
-    return (
-        f"version {scores['version']} ({scores['metric']} {scores['value']:.4f}) does not beat "
-        f"every baseline ({rivals})"
-    )
+def _refusals(scores: dict[str, Any]) -> str:
+    """The judge's reasons against a version, as a clause; empty if there is none."""
+    if "refusals" in scores:
+        reasons = scores["refusals"]
+    else:  # exported before there was a judge
+        reasons = [] if scores["beats_baselines"] else ["it does not beat every baseline"]
+    score = f"version {scores['version']} ({scores['metric']} {scores['value']:.4f})"
+    return f"{score} is refused: {'; '.join(reasons)}" if reasons else ""
 
 
 def _comparable(one: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from seqapps.config import P
 BEGIN = "<!-- results of {profile}: made by make report -->"
 SWEEP_BEGIN = "<!-- sweep of {key} on {profile}: made by make report -->"
 END = "<!-- end of results -->"
+DIFFERENCE = "model - rival"
 ARROWS = {"min": "↓", "max": "↑"}
 """Signs of a metric's direction: less is better, more is better."""
 
@@ -32,7 +33,7 @@ def summary(report: dict[str, Any]) -> str:
     def named(kind: str) -> str:
         values = sorted((v[metric], name) for name, v in report[kind].items())
         ordered = reversed(values) if headline["direction"] == "max" else values
-        return ", ".join(f"{name} {number(value)}" for value, name in ordered)
+        return ", ".join(f"{n} {number(value)}{_marked(report, n)}" for value, n in ordered)
 
     value = f"**{metric} {number(headline['value'])}** (95 % {number(low)}..{number(high)})"
     count = f"{report['counts']['test_examples']:,} test rows"
@@ -42,10 +43,10 @@ def summary(report: dict[str, Any]) -> str:
 def scores(app: App[P], report: dict[str, Any]) -> str:
     """The tables of a run, in Markdown: model, baselines and controls, then those of `measure`.
 
-    The first has columns for the headline metric, its parts and `app.reported`. Its rows are the
-    model, each `row` of metrics named `row.metric` (another endpoint, or a network that is not
-    exported), the baselines and the controls. Metrics named `table.row.column` fill one table per
-    `table`.
+    The first has columns for the headline metric, the paired difference of the model to a rival
+    (interval and verdict), the metric's parts and `app.reported`. Its rows are the model, each
+    `row` of metrics named `row.metric` (another endpoint, or a network that is not exported), the
+    baselines and the controls. Metrics named `table.row.column` fill one table per `table`.
     """
     headline = report["headline"]
     metric, values = headline["metric"], report["model"]
@@ -53,9 +54,12 @@ def scores(app: App[P], report: dict[str, Any]) -> str:
     columns = [name for name in values if name.split(".")[0] == metric]
     columns += [name for name in app.reported if name in values]
     rows = {f"**model** ({metric} 95 % {low}..{high})": values}
-    rows |= _beside(values, columns) | report["baselines"]
-    rows |= {f"control: {name}": scores for name, scores in report["controls"].items()}
-    parts = [_table(rows, columns)]
+    rows |= _beside(values, columns)
+    for kind, label in (("baselines", "{}"), ("controls", "control: {}")):
+        for name, scores in report[kind].items():
+            against = {DIFFERENCE: _difference(report["differences"][name])}
+            rows[label.format(name)] = scores | against
+    parts = [_table(rows, [columns[0], DIFFERENCE, *columns[1:]]), _judgement(report)]
     for name, cells in _tables(values).items():
         heads = list(dict.fromkeys(column for row in cells.values() for column in row))
         parts.append(f"`{name}`:\n\n{_table(cells, heads)}")
@@ -65,8 +69,9 @@ def scores(app: App[P], report: dict[str, Any]) -> str:
 def results(root: Path, profile: str) -> str:
     """The README's result table over all applications that have been evaluated."""
     lines = [
-        "| application | metric | model (95 % interval) | best baseline | control | test rows |",
-        "|---|---|---|---|---|---|",
+        "| application | metric | model (95 % interval) | best baseline | model against it (95 %) "
+        "| level or behind | controls | test rows |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name in contract.names():
         path = ProfileFolder(root, name, profile).metrics
@@ -165,9 +170,13 @@ def _tables(values: dict[str, float]) -> dict[str, dict[str, dict[str, float]]]:
 def _table(rows: dict[str, dict[str, Any]], columns: list[str]) -> str:
     lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for label, values in rows.items():
-        cells = [number(values[name]) if name in values else "" for name in columns]
+        cells = [_cell(values.get(name, "")) for name in columns]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def _cell(value: float | str) -> str:
+    return value if isinstance(value, str) else number(value)
 
 
 def number(value: float) -> str:
@@ -186,10 +195,36 @@ def _result(app: App[P], report: dict[str, Any]) -> str:
     metric, (low, high) = headline["metric"], headline["interval95"]
     pick = max if headline["direction"] == "max" else min
     rival = pick(report["baselines"], key=lambda name: report["baselines"][name][metric])
-    controls = "; ".join(f"{n} {v[metric]:.3f}" for n, v in report["controls"].items())
+    controls = "; ".join(
+        f"{n} {v[metric]:.3f}{_marked(report, n)}" for n, v in report["controls"].items()
+    )
+    others = [n for n in report["baselines"] if report["differences"][n]["verdict"] != "ahead"]
     return (
         f"| [{app.title}]({_card(app)}) | {metric} {ARROWS[headline['direction']]} | "
         f"**{headline['value']:.3f}** ({low:.3f}..{high:.3f}) | "
-        f"{rival} {report['baselines'][rival][metric]:.3f} | {controls} | "
-        f"{report['counts']['test_examples']:,} |"
+        f"{rival} {report['baselines'][rival][metric]:.3f} | "
+        f"{_difference(report['differences'][rival])} | {', '.join(others) or 'none'} | "
+        f"{controls} | {report['counts']['test_examples']:,} |"
     )
+
+
+def _difference(difference: dict[str, Any]) -> str:
+    """A difference as a cell: value, interval, verdict."""
+    value, (low, high) = difference["value"], difference["interval95"]
+    signed = [f"{'+' if one > 0 else ''}{number(one)}" for one in (value, low, high)]
+    return f"{signed[0]} ({signed[1]}..{signed[2]}) {difference['verdict']}"
+
+
+def _marked(report: dict[str, Any], rival: str) -> str:
+    """The verdict on a rival in brackets, unless the model is ahead of it."""
+    verdict = report["differences"][rival]["verdict"]
+    return "" if verdict == "ahead" else f" ({verdict})"
+
+
+def _judgement(report: dict[str, Any]) -> str:
+    """The method of the intervals, how often the test rows have judged, what the judge refuses."""
+    versions = len(report["judged"]["weights"])
+    times = f"{versions} trained model{'s' if versions > 1 else ''}"
+    text = f"Intervals: {report['interval']['method']}. These test rows have judged {times}."
+    reasons = "; ".join(report["refusals"])
+    return f"{text} The judge refuses: {reasons}." if reasons else f"{text} The judge lets it pass."

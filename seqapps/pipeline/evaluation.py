@@ -4,6 +4,7 @@ The model, its baselines and its controls are all scored by the application's `s
 scored on the validation rows too, by which its champion is chosen.
 """
 
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -11,38 +12,44 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from matplotlib.figure import Figure
 
-from seqapps.app import App, Columns, Evaluation
+from seqapps.app import App, Columns, Evaluation, Record
 from seqapps.artifacts import columns, histories, json_codec, layout, receipts, saved_model
-from seqapps.artifacts.durable import write_json
+from seqapps.artifacts.durable import read_json, write_json
 from seqapps.artifacts.saved_model import Endpoint
 from seqapps.config import P, UserError
-from seqapps.kit import metrics, plots
-from seqapps.pipeline import records, training
+from seqapps.kit import plots
+from seqapps.pipeline import judge, records, training
 
 Call = Callable[[str, str, Columns], Columns]
 """(fold, endpoint, columns) -> answers."""
 
 
-def run(app: App[P], params: P, stages: dict[str, Path], out: Path) -> dict[str, Any]:
-    """Writes metrics.json, predictions.csv, responses.jsonl, figures/ and samples/; returns counts.
+def run(
+    app: App[P], params: P, stages: dict[str, Path], out: Path, *, previous: Path
+) -> dict[str, Any]:
+    """Writes metrics.json, the answers, figures/ and samples/; returns counts.
 
-    `samples/` is written if the application defines `samples`.
+    Answers of the model are in predictions.csv and responses.jsonl, those of its rivals in
+    rivals.jsonl. `samples/` is written if the application defines `samples`.
 
     Args:
         app: the application.
         params: tables up to evaluate.
         stages: stage -> folder, for the stages before this one.
         out: the stage's folder.
+        previous: the stage's folder before this run, which knows what the test rows have judged.
     """
     clock = _Clock()
     folds = layout.folds(stages["preprocess"])
     truth = records.table(app, folds, "test")
     if not truth:
         raise UserError(f"{stages['preprocess']}: the test split is empty; widen its part")
-    call = _caller(app, params, folds, stages["train"])
+    models = _Models(app, params, folds, stages["train"])
+    call = models.call
     answers = {name: _pooled(call, tuple(folds), name, truth) for name in app.evaluated}
     clock.lap("model")
     evaluation = Evaluation(
@@ -56,12 +63,20 @@ def run(app: App[P], params: P, stages: dict[str, Path], out: Path) -> dict[str,
         ask=lambda columns: _pooled(call, tuple(folds), app.evaluated[0], columns),
         call=call,
         history=histories.of_folds(stages["train"]),
+        trained_rows=sum(read_json(f / layout.COUNTS).get("train", 0) for f in folds.values()),
+        leaked=_leaked(app, folds, request=models.inputs(next(iter(folds)), app.evaluated[0])),
     )
-    evaluation = replace(evaluation, baselines=app.baselines(evaluation))
+    baselines = app.baselines(evaluation)
+    answers_of = {name: one.answers for name, one in baselines.items()}
+    evaluation = replace(evaluation, baselines=answers_of)
     clock.lap("baselines")
     more, findings = app.measure(evaluation)
+    clock.lap("measures")
+    controls = judge.controls(app, evaluation)
+    clock.lap("controls")
     report: dict[str, Any] = {"app": app.name, "profile": out.parent.name}
-    report |= _judge(app, evaluation, answers, more)
+    model = _measured(app, params, truth, answers, more)
+    report |= judge.judge(app, evaluation, model, baselines=baselines, controls=controls)
     clock.lap("scores")
     report["validation"] = _on_validation(app, params, stages["preprocess"], call)
     clock.lap("validation")
@@ -72,9 +87,11 @@ def run(app: App[P], params: P, stages: dict[str, Path], out: Path) -> dict[str,
         app.samples(evaluation, findings, out / layout.SAMPLES)
         clock.lap("samples")
     report["counts"] = {"test_examples": len(truth["key"]), "folds": len(folds)}
+    report["judged"] = _judged(stages, previous)
     report["seconds"] = clock.laps
     write_json(out / layout.METRICS, report)
     write_responses(out / layout.RESPONSES, truth, answers)
+    write_responses(out / layout.RIVALS, truth, answers_of | controls)
     _write_predictions(out / layout.PREDICTIONS, truth, answers)
     _say(app, report)
     return report["counts"]
@@ -100,16 +117,31 @@ def write_responses(path: Path, truth: Columns, answers: dict[str, Columns]) -> 
             file.write(json.dumps(line) + "\n")
 
 
-def _caller(app: App[P], params: P, folds: dict[str, Path], trained: Path) -> Call:
-    loaded: dict[str, dict[str, Endpoint]] = {}
+class _Models:
+    """The endpoints of each fold's model, loaded when they are first called."""
 
-    def call(fold: str, endpoint: str, rows: Columns) -> Columns:
-        if fold not in loaded:
-            assets, weights = folds[fold] / layout.ASSETS, trained / fold / layout.WEIGHTS
-            loaded[fold] = endpoints(app, params, assets=assets, weights=weights)
-        return loaded[fold][endpoint].in_batches(rows, params.evaluate.batch_size)
+    def __init__(self, app: App[P], params: P, folds: dict[str, Path], trained: Path):
+        self._loaded: dict[str, dict[str, Endpoint]] = {}
+        self._batch_size = params.evaluate.batch_size
+        self._load = lambda fold: endpoints(
+            app,
+            params,
+            assets=folds[fold] / layout.ASSETS,
+            weights=trained / fold / layout.WEIGHTS,
+        )
 
-    return call
+    def call(self, fold: str, endpoint: str, rows: Columns) -> Columns:
+        """The answers (N, ...) of an endpoint of a fold's model to rows (N, ...)."""
+        return self._of(fold)[endpoint].in_batches(rows, self._batch_size)
+
+    def inputs(self, fold: str, endpoint: str) -> list[str]:
+        """The names of an endpoint's inputs."""
+        return list(self._of(fold)[endpoint].inputs)
+
+    def _of(self, fold: str) -> dict[str, Endpoint]:
+        if fold not in self._loaded:
+            self._loaded[fold] = self._load(fold)
+        return self._loaded[fold]
 
 
 def _pooled(call: Call, folds: tuple[str, ...], endpoint: str, truth: Columns) -> Columns:
@@ -141,66 +173,49 @@ def _on_validation(
     return {
         "metric": metric,
         "direction": direction,
-        "value": _short(app.score(params, rows, answers))[metric],
+        "value": judge.short(app.score(params, rows, answers))[metric],
         "digest": receipts.rows_digest(preprocess, "validation"),
     }
 
 
-def _judge(
-    app: App[P],
-    evaluation: Evaluation[P],
-    answers: dict[str, Columns],
-    more: dict[str, float],
-) -> dict[str, Any]:
-    params, truth = evaluation.params, evaluation.truth
-    metric, direction = app.headline
-
-    def score(response: Columns) -> dict[str, float]:
-        return _short(app.score(params, truth, response))
-
+def _measured(
+    app: App[P], params: P, truth: Columns, answers: dict[str, Columns], more: dict[str, float]
+) -> dict[str, float]:
+    """All metrics of the model: the first endpoint's, `measure`'s, the other endpoints' by name."""
     first, *others = app.evaluated
-    model = score(answers[first]) | _short(more)
+    model = judge.short(app.score(params, truth, answers[first])) | judge.short(more)
     for endpoint in others:
-        model |= {f"{endpoint}.{name}": value for name, value in score(answers[endpoint]).items()}
-    low, high = metrics.bootstrap(
-        lambda t, r: app.score(params, t, r)[metric],
-        truth=truth,
-        response=answers[first],
-        samples=params.evaluate.bootstrap_samples,
-        seed=params.evaluate.seed,
-        groups=truth["group"] if app.resample == "group" else None,
-    )
-    baselines = {name: score(response) for name, response in evaluation.baselines.items()}
-    controls = {name: score(response) for name, response in _controls(app, evaluation).items()}
-    for values in controls.values():
-        bound = low if direction == "max" else high
-        values["fails_as_it_must"] = app.better(bound, than=values[metric])
-    return {
-        "headline": {
-            "metric": metric,
-            "direction": direction,
-            "value": model[metric],
-            "interval95": list(_short({"low": low, "high": high}).values()),
-        },
-        "model": model,
-        "baselines": baselines,
-        "controls": controls,
-        "beats_baselines": all(
-            app.better(model[metric], than=values[metric]) for values in baselines.values()
-        ),
-    }
+        scores = judge.short(app.score(params, truth, answers[endpoint]))
+        model |= {f"{endpoint}.{name}": value for name, value in scores.items()}
+    return model
 
 
-def _short(values: dict[str, float]) -> dict[str, float]:
-    return {name: float(f"{float(value):.6g}") for name, value in values.items()}
+def _leaked(app: App[P], folds: dict[str, Path], request: list[str]) -> tuple[str, ...]:
+    """Keys of the test rows whose request stands in their fold's train rows."""
+    leaked = []
+    for folder in folds.values():
+        trained = {_request_digest(row, request) for row in records.read(app, folder, "train")}
+        tested = records.read(app, folder, "test")
+        leaked += [str(row["key"]) for row in tested if _request_digest(row, request) in trained]
+    return tuple(leaked)
 
 
-def _controls(app: App[P], evaluation: Evaluation[P]) -> dict[str, Columns]:
-    # Permuted answers are the ones the model would give to shuffled inputs.
-    count = len(evaluation.truth["key"])
-    order = np.random.default_rng(evaluation.params.evaluate.seed).permutation(count)
-    shuffled = columns.take(evaluation.response, order)
-    return {"shuffled_input": shuffled} | app.controls(evaluation)
+def _request_digest(row: Record, request: list[str]) -> bytes:
+    whole = hashlib.blake2b(digest_size=16)
+    for name in request:
+        value = row[name]
+        whole.update(value if isinstance(value, bytes) else np.asarray(value).tobytes())
+        whole.update(b"|")
+    return whole.digest()
+
+
+def _judged(stages: dict[str, Path], previous: Path) -> dict[str, Any]:
+    """The digest of the test rows, and those of all weights that they have judged so far."""
+    rows = receipts.rows_digest(stages["preprocess"], "test")
+    weights = _weights_digest(sorted(stages["train"].glob(f"*/{layout.WEIGHTS}")))
+    before = (read_json(previous / layout.METRICS) or {}).get("judged", {})
+    known = before.get("weights", []) if before.get("rows") == rows else []
+    return {"rows": rows, "weights": [*(one for one in known if one != weights), weights]}
 
 
 def _draw(app: App[P], evaluation: Evaluation[P], findings: object, folder: Path) -> None:
@@ -227,14 +242,30 @@ def _say(app: App[P], report: dict[str, Any]) -> None:
     headline = report["headline"]
     metric, (low, high) = headline["metric"], headline["interval95"]
     value = f"{headline['value']:.4f} (95 % {low:.4f}..{high:.4f})"
-    rivals = [f"{name} {values[metric]:.4f}" for name, values in report["baselines"].items()]
-    rivals += [
-        f"control {name} {values[metric]:.4f}" for name, values in report["controls"].items()
-    ]
-    print(f"{app.name} evaluate: {metric} {value}; {'; '.join(rivals)}", flush=True)
-    for name, values in report["controls"].items():
-        if not values["fails_as_it_must"]:
-            print(f"{app.name} evaluate: WARNING: control {name} does not fail", flush=True)
+    versions = len(report["judged"]["weights"])
+    judged = "" if versions == 1 else f"; these test rows have judged {versions} trained models"
+    print(f"{app.name} evaluate: {metric} {value}, {report['interval']['method']}{judged}")
+    for kind, word in (("baselines", "baseline"), ("controls", "control")):
+        for name, values in report[kind].items():
+            verdict = judge.sentence(name, report["differences"][name])
+            print(f"{app.name} evaluate: {word} {name} {values[metric]:.4f}: {verdict}")
+    for refusal in report["refusals"]:
+        print(f"{app.name} evaluate: WARNING: {refusal}")
+
+
+def _weights_digest(files: list[Path]) -> str:
+    """Digest of the values in files of weights, 16 hex digits; their names do not count."""
+    whole = hashlib.sha256()
+    for path in files:
+        with h5py.File(path) as file:
+            file.visititems(
+                lambda _, one: (
+                    whole.update(one[()].tobytes())  # pyright: ignore[reportAttributeAccessIssue] h5py's stubs are too wide
+                    if isinstance(one, h5py.Dataset)
+                    else None
+                )
+            )
+    return whole.hexdigest()[:16]
 
 
 class _Clock:

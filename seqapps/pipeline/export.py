@@ -43,7 +43,7 @@ def run(
         previous: the stage's folder before this run; its versions are copied.
 
     Raises:
-        UserError: the model does not beat its baselines, or the reloaded model answers differently.
+        UserError: the judge refuses the model, or the reloaded model answers differently.
         ValueError: the graph holds an op that plain TensorFlow lacks.
     """
     report = json.loads((stages["evaluate"] / layout.METRICS).read_text())
@@ -157,17 +157,14 @@ def _padded(part: np.ndarray, sizes: list[int], dtype: np.dtype) -> np.ndarray:
 
 
 def _gate(app: App[P], params: P, report: dict[str, Any]) -> None:
-    if report["beats_baselines"]:
+    refusals = "; ".join(report["refusals"])
+    if not refusals:
         return
-    metric = report["headline"]["metric"]
-    rivals = ", ".join(f"{n} {v[metric]:.4f}" for n, v in report["baselines"].items())
-    value = f"{metric} {report['headline']['value']:.4f}"
-    verdict = f"{value} does not beat every baseline ({rivals})"
     if params.export.gate != "warn":
         raise UserError(
-            f'{app.name}: not exported: {verdict}. export.gate = "warn" ships it anyway'
+            f'{app.name}: not exported: {refusals}. export.gate = "warn" exports it all the same'
         )
-    print(f"{app.name} export: WARNING: {verdict}", flush=True)
+    print(f"{app.name} export: WARNING: {refusals}", flush=True)
 
 
 def _carry_over(old: Path, new: Path, *, keep: int) -> None:

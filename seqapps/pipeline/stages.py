@@ -189,7 +189,7 @@ def evaluate(app: App[P], params: P, folders: Folders, out: Path, _: Tracker) ->
     """Writes metrics, predictions and figures on the test split."""
     from seqapps.pipeline import evaluation
 
-    return evaluation.run(app, params, folders, out)
+    return evaluation.run(app, params, folders, out, previous=folders["evaluate"])
 
 
 def export(app: App[P], params: P, folders: Folders, out: Path, _: Tracker) -> Counts:

@@ -32,6 +32,7 @@ def add(exported, version, mse, *, baseline=1.0, rows="v", validation=True):
         "value": 0.9 * mse,
         "baselines": {"constant": baseline},
         "beats_baselines": 0.9 * mse < baseline,
+        "refusals": [] if 0.9 * mse < baseline else ["the model is behind constant"],
     }
     if validation:
         scores["validation"] = {"metric": "mse", "value": mse, "digest": rows}
@@ -44,14 +45,16 @@ def answering(exported):
 
 
 def test_without_a_champion_the_highest_version_answers(exported):
-    assert "does not beat every baseline (constant 1.0000); there is no" in add(exported, 1, 2.0)
+    assert add(exported, 1, 2.0) == (
+        "there is no champion: version 1 (mse 1.8000) is refused: the model is behind constant"
+    )
     add(exported, 10, 3.0)
     assert answering(exported) == 10 and not (exported / layout.CHAMPION).exists()
 
 
-def test_the_first_to_beat_its_baselines_wins_and_then_the_better(exported):
+def test_the_first_that_the_judge_lets_pass_wins_and_then_the_better(exported):
     add(exported, 1, 2.0)
-    assert "the first to beat its baselines" in add(exported, 2, 0.5)
+    assert "the first that the judge lets pass" in add(exported, 2, 0.5)
     assert "version 2 stays the champion: version 3 has mse on validation 0.6000" in add(
         exported, 3, 0.6
     )
@@ -74,6 +77,18 @@ def test_numbers_from_other_validation_rows_or_below_the_baselines_win_nothing(e
     assert "make promote APP=toy VERSION=2 PROFILE=smoke" in verdict
     assert "version 1 stays the champion" in add(exported, 3, 0.4, baseline=0.3)
     assert answering(exported) == 1
+
+
+def test_a_version_that_was_exported_before_there_was_a_judge_can_be_promoted(exported):
+    add(exported, 1, 0.5)
+    path = exported / "model/1" / layout.EXTRA / layout.VERSION
+    scores = json.loads(path.read_text())
+    del scores["refusals"], scores["validation"]
+    path.write_text(json.dumps(scores))
+    add(exported, 2, 0.4)
+    assert "version 1 is the champion in place of 2" in champion.promote(
+        APP, exported, 1, force=False
+    )
 
 
 def test_a_score_that_is_not_known_wins_nothing_and_is_no_bar(exported):
@@ -113,7 +128,7 @@ def test_what_cannot_be_promoted_is_refused_with_a_way_out(exported):
     refused("nothing is exported", champion.promote, None, force=False)
     add(exported, 1, 2.0)
     refused("no champion yet; make promote", champion.rollback)
-    refused("does not beat every baseline.*FORCE=1", champion.promote, 1, force=False)
+    refused("is refused: the model is behind constant.*FORCE=1", champion.promote, 1, force=False)
     refused("no version 7; VERSION= one of 1", champion.promote, 7, force=False)
     champion.promote(APP, exported, 1, force=True)
     refused("version 1 is the champion already", champion.promote, 1, force=False)

@@ -31,8 +31,8 @@ def test_an_unchanged_stage_is_fresh(project, finished):
 
 
 def test_a_changed_parameter_is_named_with_both_values(project, finished):
-    why = receipts.stale(finished, parts(project, "ingest.sequences=61"))
-    assert why == "ingest.sequences 60 -> 61"
+    why = receipts.stale(finished, parts(project, "ingest.sequences=151"))
+    assert why == "ingest.sequences 150 -> 151"
 
 
 def test_another_stages_parameter_does_not_make_it_stale(project, finished):
@@ -69,7 +69,7 @@ def test_a_damaged_receipt_counts_as_absent_and_is_named(project, finished, cont
 def test_a_kill_between_the_renames_is_mended_or_taken_back(project, finished):
     work = receipts.begin(finished, parts(project), resume=False)
     (work / "runs.json").write_text("[7]")
-    other = parts(project, "ingest.sequences=61")
+    other = parts(project, "ingest.sequences=151")
     finished.rename(layout.replaced(finished))
     receipts.mend(finished, parts(project))
     assert (finished / "runs.json").read_text() == "[]", "the new one was not whole"
@@ -167,7 +167,7 @@ def test_a_begun_folder_is_kept_only_for_the_same_key(project):
     work = receipts.begin(folder, parts(project), resume=True)
     (work / "checkpoint").write_text("1")
     assert (receipts.begin(folder, parts(project), resume=True) / "checkpoint").exists()
-    other = parts(project, "ingest.sequences=61")
+    other = parts(project, "ingest.sequences=151")
     assert not (receipts.begin(folder, other, resume=True) / "checkpoint").exists()
 
 

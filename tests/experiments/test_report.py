@@ -13,17 +13,35 @@ METRICS = {
     "model": {"mse": 0.25, "mse.long": 0.5, "longest": 12.0},
     "baselines": {"constant": {"mse": 0.75}, "drift": {"mse": 0.5}},
     "controls": {"shuffled_input": {"mse": 1.0, "fails_as_it_must": True}},
-    "beats_baselines": True,
+    "differences": {
+        "constant": {"value": -0.5, "interval95": [-0.6, -0.4], "verdict": "ahead"},
+        "drift": {"value": -0.25, "interval95": [-0.6, 0.1], "verdict": "level"},
+        "shuffled_input": {"value": -0.75, "interval95": [-0.8, -0.7], "verdict": "ahead"},
+    },
+    "beats_baselines": False,
+    "interval": {"unit": "group", "method": "t over 8 units"},
+    "refusals": ["the model is level with drift"],
+    "judged": {"rows": "r", "weights": ["a", "b"]},
     "counts": {"test_examples": 1234, "folds": 1},
 }
 
 
 def test_scores_show_the_headline_metric_and_its_parts_for_all_rivals():
     lines = report.scores(APP, METRICS).splitlines()
-    assert lines[0] == "| | mse | mse.long |"
-    assert lines[2] == "| **model** (mse 95 % 0.200..0.300) | 0.250 | 0.500 |"
-    assert lines[3] == "| constant | 0.750 |  |"
-    assert lines[-1] == "| control: shuffled_input | 1.000 |  |"
+    assert lines[0] == "| | mse | model - rival | mse.long |"
+    assert lines[2] == "| **model** (mse 95 % 0.200..0.300) | 0.250 |  | 0.500 |"
+    assert lines[3] == "| constant | 0.750 | -0.500 (-0.600..-0.400) ahead |  |"
+    assert lines[4] == "| drift | 0.500 | -0.250 (-0.600..+0.100) level |  |"
+    assert lines[5] == "| control: shuffled_input | 1.000 | -0.750 (-0.800..-0.700) ahead |  |"
+
+
+def test_scores_say_how_the_judge_judged():
+    assert report.scores(APP, METRICS).splitlines()[-1] == (
+        "Intervals: t over 8 units. These test rows have judged 2 trained models. "
+        "The judge refuses: the model is level with drift."
+    )
+    passed = METRICS | {"refusals": [], "judged": {"rows": "r", "weights": ["a"]}}
+    assert report.scores(APP, passed).endswith("judged 1 trained model. The judge lets it pass.")
 
 
 def test_the_card_is_the_readme_with_the_scores():
@@ -35,14 +53,16 @@ def test_the_card_is_the_readme_with_the_scores():
 def test_metrics_named_by_row_stand_beside_the_model_and_by_table_in_their_own():
     more = {"wide.mse": 0.3, "model.mse": 0.25, "wide.longest": 3.0, "years.ours.y1": 0.0125}
     text = report.scores(APP, METRICS | {"model": METRICS["model"] | more})
-    assert "| wide | 0.300 |  |\n| constant |" in text
+    assert "| wide | 0.300 |  |  |\n| constant |" in text
     assert "| model |" not in text  # the shipped network again
     assert text.endswith("`years`:\n\n| | y1 |\n|---|---|\n| ours | 0.0125 |")
 
 
 def test_reported_metrics_become_columns():
     app = replace(APP, reported=("longest", "absent"))
-    assert report.scores(app, METRICS).splitlines()[0] == "| | mse | mse.long | longest |"
+    assert report.scores(app, METRICS).splitlines()[0] == (
+        "| | mse | model - rival | mse.long | longest |"
+    )
 
 
 @pytest.fixture
@@ -65,7 +85,10 @@ def test_tables_go_between_their_marks_and_can_be_made_again(evaluated):
     pages = report.write(evaluated, "full")
     assert pages == [evaluated / "README.md", evaluated / "tests/toy/README.md"]
     top, card = (page.read_text() for page in pages)
-    assert "**0.250** (0.200..0.300) | drift 0.500 | shuffled_input 1.000 | 1,234 |" in top
+    assert (
+        "**0.250** (0.200..0.300) | drift 0.500 | -0.250 (-0.600..+0.100) level | drift | "
+        "shuffled_input 1.000 | 1,234 |"
+    ) in top
     assert report.scores(APP, METRICS) in card
     for text in (top, card):
         assert text.startswith("# Top\n<!-- results of full") and text.endswith("-->\nbottom\n")
@@ -101,5 +124,5 @@ def test_a_sweep_over_all_applications_goes_between_marks_of_its_own(evaluated):
 def test_the_summary_is_a_line_with_the_best_baseline_first():
     assert report.summary(METRICS) == (
         "**mse 0.250** (95 % 0.200..0.300), 1,234 test rows. "
-        "Baselines: drift 0.500, constant 0.750. Controls: shuffled_input 1.000."
+        "Baselines: drift 0.500 (level), constant 0.750. Controls: shuffled_input 1.000."
     )

@@ -17,7 +17,7 @@ def columns(values):
 
 def test_the_interval_of_a_mean_is_near_its_normal_one():
     values = np.random.default_rng(3).normal(size=400)
-    low, high = metrics.bootstrap(
+    low, high = metrics.interval(
         mean, truth=columns(values), response=columns(values), samples=2000, seed=0
     )
     half = 1.96 * values.std() / 20
@@ -27,10 +27,10 @@ def test_the_interval_of_a_mean_is_near_its_normal_one():
 def test_drawing_groups_widens_the_interval_when_rows_in_a_group_agree():
     values = np.repeat([0.0, 1.0, 2.0, 3.0], 50)
     groups = np.repeat(["a", "b", "c", "d"], 50)
-    rows = metrics.bootstrap(
+    rows = metrics.interval(
         mean, truth=columns(values), response=columns(values), samples=300, seed=0
     )
-    blocks = metrics.bootstrap(
+    blocks = metrics.interval(
         mean, truth=columns(values), response=columns(values), samples=300, seed=0, groups=groups
     )
     assert blocks[1] - blocks[0] > 3 * (rows[1] - rows[0])
@@ -73,3 +73,47 @@ def test_error_rates_of_texts_that_do_not_pair_are_refused():
 
 def test_parts_of_a_rate_are_undefined_without_a_reference():
     assert np.isnan(metrics.error_rates([""], ["a"])["insertions"])
+
+
+def test_the_interval_of_a_mean_of_few_units_is_the_textbooks():
+    values = np.array([2.0, 4.0, 4.0, 5.0, 7.0])
+    (bounds,), method = metrics.intervals(
+        lambda rows: np.array([values[rows].mean()]), np.arange(5), samples=20, seed=0
+    )
+    # Mean 4.4, standard deviation 1.8166, t of 4 degrees 2.7764: 4.4 +- 2.7764 * 1.8166 / 5 ** .5
+    np.testing.assert_allclose(bounds, [2.1444, 6.6556], atol=1e-3)
+    assert method == "t over 5 units"
+
+
+def test_the_interval_of_few_units_holds_what_it_says():
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(400):
+        values = rng.normal(size=8)
+        (bounds,), _ = metrics.intervals(
+            lambda rows, v=values: np.array([v[rows].mean()]), np.arange(8), samples=20, seed=0
+        )
+        hits += bounds[0] < 0 < bounds[1]
+    assert 0.92 < hits / 400 < 0.98  # the percentile bootstrap's share is .89
+
+
+def test_a_single_unit_is_taken_apart_into_its_rows():
+    values = np.arange(30.0)
+    bounds, method = metrics.intervals(
+        lambda rows: np.array([values[rows].mean()]), np.zeros(30), samples=50, seed=0
+    )
+    assert method == "bootstrap over 30 units" and bounds[0, 0] < 14.5 < bounds[0, 1]
+
+
+@pytest.mark.parametrize("sizes", [(1,) * 8, (3, 1, 1, 1), (2, 2), (5, 4, 3), (1, 1)])
+def test_no_row_is_put_in_the_place_of_its_own_unit(sizes):
+    units = np.repeat(np.arange(len(sizes)), sizes)
+    for seed in range(50):
+        order = metrics.deranged(units, seed=seed)
+        assert sorted(order) == list(range(len(units)))
+        assert not np.any(units[order] == units)
+
+
+def test_a_unit_with_most_rows_still_leaves_no_row_where_it_was():
+    units = np.array([0, 0, 0, 0, 0, 1, 2])
+    for seed in range(50):
+        assert not np.any(metrics.deranged(units, seed=seed) == np.arange(7))

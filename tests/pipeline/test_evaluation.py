@@ -4,9 +4,10 @@ import json
 import numpy as np
 import pytest
 
+from seqapps.app import Baseline
 from seqapps.config import STAGES, UserError
 from seqapps.pipeline import evaluation, stages
-from tests.toy import APP
+from tests.toy import APP, preprocess
 from tests.toy import evaluate as rooms
 
 
@@ -26,8 +27,8 @@ def upto(project, stage, *overrides):
 def test_metrics_have_the_shape_others_rely_on(project, capsys):
     report = upto(project, "evaluate")
     assert list(report) == [
-        "app", "profile", "headline", "model", "baselines", "controls", "beats_baselines",
-        "validation", "counts", "seconds",
+        "app", "profile", "headline", "interval", "model", "baselines", "controls", "differences",
+        "beats_baselines", "refusals", "validation", "counts", "judged", "seconds",
     ]  # fmt: skip
     validation = report["validation"]
     assert (validation["metric"], validation["direction"]) == ("mse", "min")
@@ -50,6 +51,7 @@ def test_a_control_that_does_not_fail_is_said(project, monkeypatch, capsys):
     report = upto(project, "evaluate")
     assert report["controls"]["shuffled_input"]["fails_as_it_must"] is False
     assert "WARNING: control shuffled_input does not fail" in capsys.readouterr().out
+    assert any("control shuffled_input does not fail" in one for one in report["refusals"])
 
 
 def test_samples_an_application_writes_lie_beside_its_figures(project, monkeypatch):
@@ -80,13 +82,51 @@ def test_an_answer_may_hold_several_texts_per_row(tmp_path):
 
 def test_the_gate_holds_a_model_back_that_its_baseline_beats(project, monkeypatch):
     monkeypatch.setattr(
-        rooms, "baselines", lambda e: {"oracle": {"mean": e.truth["target"].copy()}}
+        rooms, "baselines", lambda e: {"oracle": Baseline({"mean": e.truth["target"].copy()})}
     )
-    with pytest.raises(UserError, match=r"not exported: mse .* does not beat .*oracle 0.0000"):
+    with pytest.raises(UserError, match=r"not exported: the model is behind oracle by .*warn"):
         upto(project, "export", "export.gate=beat_baselines")
     assert not (project / "data/toy/smoke/export/done.json").exists()
     upto(project, "export", "export.gate=warn")
     assert (project / "data/toy/smoke/export/model/1/saved_model.pb").exists()
+
+
+def test_rivals_answers_are_stored_like_the_models(project):
+    report = upto(project, "evaluate")
+    lines = (project / "data/toy/smoke/evaluate/rivals.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert len(rows) == report["counts"]["test_examples"]
+    assert list(rows[0]) == ["key", "fold", "constant", "first", "shuffled_input"]
+    with (project / "data/toy/smoke/evaluate/predictions.csv").open() as file:
+        truth = {row["key"]: float(row["target"]) for row in csv.DictReader(file)}
+    errors = [(truth[row["key"]] - row["first"]["mean"]) ** 2 for row in rows]
+    assert np.mean(errors) == pytest.approx(report["baselines"]["first"]["mse"], rel=1e-4)
+
+
+def test_how_many_trained_models_the_test_rows_have_judged_is_counted(project, capsys):
+    assert len(upto(project, "evaluate")["judged"]["weights"]) == 1
+    assert len(upto(project, "evaluate", "train.seed=2")["judged"]["weights"]) == 2
+    assert "these test rows have judged 2 trained models" in capsys.readouterr().out
+    # The first weights again are not a third model.
+    assert len(upto(project, "evaluate")["judged"]["weights"]) == 2
+
+
+def test_a_row_that_is_trained_and_tested_is_refused(project, monkeypatch):
+    monkeypatch.setattr(preprocess, "example", leaking(preprocess.example))
+    report = upto(project, "evaluate")
+    (refusal,) = [one for one in report["refusals"] if "train rows of the same fold" in one]
+    assert refusal.startswith(f"{report['counts']['test_examples']} test rows are train rows")
+
+
+def leaking(example):
+    """Each record is the same run of numbers, wherever it stands."""
+
+    def one(params, assets, item):
+        record = example(params, assets, item)
+        steps = np.array([1.0, 2.0, 3.0], np.float32)
+        return record | {"steps": steps, "length": np.int64(3), "target": np.float32(2)}
+
+    return one
 
 
 def test_a_failed_evaluation_leaves_the_old_one_as_it_was(ran, monkeypatch):

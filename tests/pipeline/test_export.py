@@ -67,7 +67,7 @@ def test_a_model_that_answers_otherwise_than_evaluate_was_answered_is_refused(ra
     lines = [json.loads(line) for line in responses.read_text().splitlines()]
     lines[3]["serving_default"]["mean"] += 0.01
     responses.write_text("\n".join(map(json.dumps, lines)))
-    with pytest.raises(UserError, match="differs from evaluate's answers by 0.026 of their"):
+    with pytest.raises(UserError, match="differs from evaluate's answers by 0.016 of their"):
         params = config.load(APP, "smoke", root=ran)
         folders = {stage: ran / "data/toy/smoke" / stage for stage in STAGES}
         export.run(APP, params, folders, ran / "out", previous=ran / "none")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from seqapps.app import Columns, Evaluation
+from seqapps.app import Baseline, Columns, Evaluation
 from seqapps.kit import plots
 from tests.toy.params import Params
 
@@ -20,14 +20,17 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
     return {"mse": float(np.mean((truth["target"] - response["mean"]) ** 2))}
 
 
-def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
+def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
     """`constant`: the mean of the fold's train runs (N,); `first`: a run's first number (N,)."""
     first = np.array([steps[0] for steps in evaluation.truth["steps"]])
     means = {
         f: json.loads((evaluation.assets(f) / "mean.json").read_text()) for f in evaluation.folds
     }
     constant = np.array([means[fold] for fold in evaluation.truth["fold"]])
-    return {"constant": {"mean": constant}, "first": {"mean": first}}
+    return {
+        "constant": Baseline({"mean": constant}, learnt_from=evaluation.trained_rows),
+        "first": Baseline({"mean": first}),
+    }
 
 
 def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:

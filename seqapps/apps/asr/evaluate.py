@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from seqapps.app import Columns, Evaluation
+from seqapps.app import Baseline, Columns, Evaluation
 from seqapps.apps.asr import baselines as baseline_models
 from seqapps.apps.asr import figures as drawings
 from seqapps.apps.asr.data import audio
@@ -46,7 +46,13 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
     return errors
 
 
-def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
+def headline_score(params: Params, truth: Columns, response: Columns) -> float:
+    """`cer` of `text` (N,)."""
+    del params
+    return metrics.character_error_rate(truth["text"], response["text"])
+
+
+def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
     """Texts (N,) of the baselines: `empty`, `most_frequent`, `dtw`, `pocketsphinx` if asked for.
 
     The last listens in a process of its own while templates are compared: each keeps one core busy.
@@ -61,13 +67,14 @@ def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
                 baseline_models.pocketsphinx, evaluation.raw, truth["key"]
             )
             listening = {"pocketsphinx": sphinx_answer}
-        answers = {
-            "empty": baseline_models.empty(truth),
-            "most_frequent": baseline_models.most_frequent(train, truth),
-            "dtw": baseline_models.nearest_template(train, truth),
+        frequent = baseline_models.most_frequent(train, truth)
+        templates = baseline_models.nearest_template(train, truth)
+        rivals = {
+            "empty": Baseline({"text": baseline_models.empty(truth)}),
+            "most_frequent": Baseline({"text": frequent}, learnt_from=len(train)),
+            "dtw": Baseline({"text": templates}, learnt_from=len(train)),
         }
-        answers |= {name: sphinx_answer.result() for name, sphinx_answer in listening.items()}
-    return {name: {"text": texts} for name, texts in answers.items()}
+        return rivals | {name: Baseline({"text": one.result()}) for name, one in listening.items()}
 
 
 def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:
@@ -159,7 +166,7 @@ def _interval(
     evaluation: Evaluation[Params], response: Columns, metric: str
 ) -> tuple[float, float]:
     table = evaluation.params.evaluate
-    return metrics.bootstrap(
+    return metrics.interval(
         lambda t, r: metrics.error_rates(t["text"], r["text"])[metric],
         truth={"text": evaluation.truth["text"]},
         response=response,

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from seqapps.app import Columns, Evaluation
+from seqapps.app import Baseline, Columns, Evaluation
 from seqapps.apps.captioning import baselines as baseline_models
 from seqapps.apps.captioning import drawn
 from seqapps.apps.captioning import figures as drawings
@@ -56,29 +56,40 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
     }
 
 
-def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
+def headline_score(params: Params, truth: Columns, response: Columns) -> float:
+    """`cider_d` of `caption` (N,)."""
+    del params
+    references = _references(truth)
+    return float(scores.cider_d(_captions(response), references, keys=truth["key"]).mean())
+
+
+def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
     """Captions (N,) of `baselines.responses`, and of the image-blind network if it was trained."""
     answers, networks = baseline_models.responses(evaluation), by_network(evaluation)
-    return answers | ({"image_blind": networks["blind"]} if "blind" in networks else {})
+    answers |= {"image_blind": networks["blind"]} if "blind" in networks else {}
+    return {
+        name: Baseline(captions, learnt_from=evaluation.trained_rows)
+        for name, captions in answers.items()
+    }
 
 
 def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:
-    """`shuffled_images`: captions (N,) of another test picture of the same fold."""
+    """`shuffled_images`: captions (N,) of a test picture of the same fold and another group."""
     truth = evaluation.truth
     other = truth["image"].copy()
     for fold in evaluation.folds:
         rows = np.flatnonzero(truth["fold"] == fold)
-        other[rows] = truth["image"][np.roll(rows, len(rows) // 2)]
+        groups, seed = truth["group"][rows].astype(str), evaluation.params.evaluate.seed
+        other[rows] = truth["image"][rows[metrics.deranged(groups, seed=seed)]]
     return {"shuffled_images": evaluation.ask({"image": other, "fold": truth["fold"]})}
 
 
 def measure(evaluation: Evaluation[Params]) -> tuple[dict[str, float], Findings]:
     """Further metrics of the captions; findings: captions by network, drawn flags.
 
-    Metrics: an interval of BLEU-4 and of each lead in CIDEr-D (`lead.<rival>`, rows drawn with the
-    leak groups, document counts of the whole test split), the share of captions copied from train,
-    token cross-entropy in nats and accuracy, each network alone, both ways of decoding on the
-    validation splits, and the drawn flags.
+    Metrics: an interval of BLEU-4, the share of captions copied from train, token cross-entropy in
+    nats and accuracy, each network alone, both ways of decoding on the validation splits, and the
+    drawn flags.
     """
     truth, params = evaluation.truth, evaluation.params
     networks = by_network(evaluation)
@@ -162,24 +173,14 @@ def _row(response: Columns, number: int) -> dict[str, Any]:
 
 def _intervals(evaluation: Evaluation[Params]) -> dict[str, float]:
     truth, table = evaluation.truth, evaluation.params.evaluate
-    references = _references(truth)
     options = {"samples": table.bootstrap_samples, "seed": table.seed, "groups": truth["group"]}
-    low, high = metrics.bootstrap(
+    low, high = metrics.interval(
         lambda t, r: scores.bleu(_captions(r), _references(t))[3],
         truth=truth,
         response=evaluation.response,
         **options,
     )
-    bounds = {"bleu4_low": low, "bleu4_high": high}
-    model_scores = scores.cider_d(_captions(evaluation.response), references, keys=truth["key"])
-    for rival, response in evaluation.baselines.items():
-        lead = model_scores - scores.cider_d(_captions(response), references, keys=truth["key"])
-        low, high = metrics.bootstrap(
-            lambda _, r: r["lead"].mean(), truth=truth, response={"lead": lead}, **options
-        )
-        values = {"mean": float(lead.mean()), "low": low, "high": high}
-        bounds |= {f"lead.{rival}.{name}": value for name, value in values.items()}
-    return bounds
+    return {"bleu4_low": low, "bleu4_high": high}
 
 
 def _copied(evaluation: Evaluation[Params]) -> float:

@@ -2,7 +2,8 @@
 
 Each answers as the network does, one column per factor. The rivals of the headline learn a factor
 from its own rows (its sites against their shuffles), on which they do best; `kmer_peaks` also sees
-the sites of the other factors, each kind of row with the same weight in all.
+the sites of the other factors, each kind of row with the same weight in all, and `gkm_svm_peaks`
+sees nothing but sites.
 
 Axis letters: N sequences, W window in bp, K columns of features, F factors.
 """
@@ -17,17 +18,18 @@ import scipy.sparse as sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
 
-from seqapps.app import Columns, Evaluation
+from seqapps.app import Baseline, Columns, Evaluation
 from seqapps.apps.dna import motifs, preprocess, sequences
 from seqapps.apps.dna.model import CODES, UNKNOWN_BASE
 from seqapps.apps.dna.params import Params
+from seqapps.artifacts.columns import take
 from seqapps.kit import metrics, progress
 
 TRAIN_ROWS = 100_000
 """The rivals learn from at most this many rows, so that memory does not grow with the data."""
 
-MATRIX_ROWS = 400
-"""Rows of each class on which the best JASPAR matrix is chosen."""
+MATRIX_ROWS, MATRICES = 400, 20
+"""All JASPAR matrices are compared on so many rows of each class, the best of them on all rows."""
 
 GAPPED_BP, GAPPED_KNOWN = 10, 6
 """gkm-SVM's: 6 known bases in words of 10 (Ghandi et al., PLoS Comput Biol 10:e1003711, 2014)."""
@@ -37,8 +39,8 @@ ROWS_AT_ONCE = 500
 Features = Any  # array or sparse matrix (N, K)
 
 
-def answers(evaluation: Evaluation[Params]) -> dict[str, Columns]:
-    """Each baseline's answer to the test rows: name -> {"probability": float32 (N, F)}."""
+def answers(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
+    """Each baseline with its answer to the test rows, {"probability": float32 (N, F)}."""
     table = evaluation.params.evaluate
     fold = evaluation.folds[-1]
     window = preprocess.facts(evaluation.assets(fold))["window_bp"]
@@ -55,9 +57,17 @@ def answers(evaluation: Evaluation[Params]) -> dict[str, Columns]:
     }
     if motifs.jaspar(evaluation.raw):
         by_name["pwm"] = best_matrices(evaluation, train, test)
-    if table.gkm_svm_sites:
-        by_name["gkm_svm"] = gapped_kmer_svm(train, test, table.gkm_svm_sites)
-    return {name: {"probability": answer.astype(np.float32)} for name, answer in by_name.items()}
+    learnt_from: dict[str, int | None] = dict.fromkeys(by_name, len(train["factor"]))
+    if table.gkm_svm_rows:
+        some = thinned(train, table.gkm_svm_rows)
+        by_name["gkm_svm"] = gapped_kmer_svm(some, test)
+        learnt_from["gkm_svm"] = len(some["factor"])
+        by_name["gkm_svm_peaks"] = gapped_kmer_svm(take(some, some["site"]), test)
+        learnt_from["gkm_svm_peaks"] = None
+    return {
+        name: Baseline({"probability": answer.astype(np.float32)}, learnt_from[name])
+        for name, answer in by_name.items()
+    }
 
 
 def rows(records: Any, window: int, *, seed: int) -> Columns:
@@ -146,34 +156,65 @@ def best_matrices(evaluation: Evaluation[Params], train: Columns, test: np.ndarr
     matrices = [matrix for matrix in matrices if matrix.shape[1] <= test.shape[1]]
     answers = []
     for factor in _factors(train, "JASPAR matrices"):
-        bases, bound = _some_own(train, factor, count=MATRIX_ROWS)
-        hits = motifs.best_hits(one_hot(bases), matrices)
+        some, bound = _own_rows(train, factor, most=MATRIX_ROWS)
+        hits = motifs.best_hits(one_hot(some), matrices)
+        areas = [metrics.auroc(bound, column) for column in hits.T]
+        likely = [matrices[n] for n in np.argsort(-np.array(areas), kind="stable")[:MATRICES]]
+        bases, bound = _own_rows(train, factor, most=len(train["factor"]))
+        hits = motifs.best_hits(one_hot(bases), likely)
         best = int(np.argmax(np.array([metrics.auroc(bound, column) for column in hits.T])))
         fit = LogisticRegression().fit(hits[:, [best]], bound)
-        asked = motifs.best_hits(one_hot(test), [matrices[best]])
+        asked = motifs.best_hits(one_hot(test), [likely[best]])
         answers.append(fit.predict_proba(asked)[:, 1])
     return np.stack(answers, axis=1)
 
 
-def gapped_kmer_svm(train: Columns, test: np.ndarray, sites: int) -> np.ndarray:
-    """gkm-SVM per factor on at most `sites` train rows of each class: (N, F).
+def thinned(train: Columns, most: int) -> Columns:
+    """At most `most` rows of each factor's sites and of its other rows, evenly drawn."""
+    kinds = [
+        np.flatnonzero((train["factor"] == factor) & (train["site"] == site))
+        for factor in np.unique(train["factor"])
+        for site in (True, False)
+    ]
+    chosen = [
+        kind[np.linspace(0, len(kind) - 1, min(most, len(kind))).astype(int)] for kind in kinds
+    ]
+    return take(train, np.sort(np.concatenate(chosen)))
 
-    A linear SVM on explicit counts, which is the same machine as one on the kernel and much faster
-    to ask; its margins go through a logistic function as they are.
+
+def gapped_kmer_svm(train: Columns, test: np.ndarray) -> np.ndarray:
+    """gkm-SVM per factor: probabilities (N, F).
+
+    It learns a factor from its own rows, or, where `train` holds nothing but sites, from its sites
+    against the others'. A linear SVM on explicit counts, which is the same machine as one on the
+    kernel and much faster to ask; its margins go through a logistic function as they are.
+
+    Args:
+        train: columns of `rows`.
+        test: bases (N, W).
     """
+    only_sites = bool(train["site"].all())
+    counts = _gapped(train["bases"]) if only_sites else None  # alike for all factors
     fits = []
     for factor in _factors(train, "gapped k-mer SVM"):
-        bases, bound = _some_own(train, factor, count=sites)
-        features = gapped_kmer_counts(bases, GAPPED_BP, known=GAPPED_KNOWN)
+        chosen = np.flatnonzero(_weights(train, factor, with_others=only_sites))
+        features = _gapped(train["bases"][chosen]) if counts is None else counts[chosen]
+        bound = train["labels"][chosen, factor] > 0
         fit = LinearSVC(loss="hinge", max_iter=20_000, random_state=0, class_weight="balanced")
         fits.append(fit.fit(features, bound))
     parts = range(0, len(test), ROWS_AT_ONCE)
     margins = []
     for start in progress.over(parts, what="dna gapped k-mer SVM", unit="parts", total=len(parts)):
-        part = test[start : start + ROWS_AT_ONCE]
-        features = gapped_kmer_counts(part, GAPPED_BP, known=GAPPED_KNOWN)
+        features = _gapped(test[start : start + ROWS_AT_ONCE])
         margins.append([fit.decision_function(features) for fit in fits])
     return 1 / (1 + np.exp(-np.concatenate(margins, axis=1).T))
+
+
+def _gapped(bases: np.ndarray) -> Features:
+    """The gapped k-mer counts (N, K), made for some rows at a time to save memory."""
+    parts = [bases[at : at + ROWS_AT_ONCE] for at in range(0, len(bases), ROWS_AT_ONCE)]
+    counts = [gapped_kmer_counts(part, GAPPED_BP, known=GAPPED_KNOWN) for part in parts]
+    return sparse.vstack(counts, format="csr")
 
 
 def _factors(train: Columns, what: str) -> Iterator[int]:
@@ -190,15 +231,11 @@ def _weights(train: Columns, factor: int, *, with_others: bool) -> np.ndarray:
     return of_factor / max(of_factor.mean(), 1e-12) + others / max(others.mean(), 1e-12)
 
 
-def _some_own(train: Columns, factor: int, *, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Bases (N, W) and labels bool (N,) of at most `count` of a factor's own rows per class."""
-    labels = np.where(train["factor"] == factor, train["labels"][:, factor], -1)
-    kinds = [np.flatnonzero(labels == value) for value in (1, 0)]
-    evenly = [
-        kind[np.linspace(0, len(kind) - 1, min(count, len(kind))).astype(int)] for kind in kinds
-    ]
-    chosen = np.concatenate(evenly)
-    return train["bases"][chosen], labels[chosen] > 0
+def _own_rows(train: Columns, factor: int, *, most: int) -> tuple[np.ndarray, np.ndarray]:
+    """Bases (N, W) and labels bool (N,) of at most `most` of a factor's own rows per class."""
+    known = train["labels"][:, factor] >= 0
+    own_rows = thinned(take(train, (train["factor"] == factor) & known), most)
+    return own_rows["bases"], own_rows["labels"][:, factor] > 0
 
 
 def _words(bases: np.ndarray, places: Any, length: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from seqapps.app import Columns, Evaluation
+from seqapps.app import Baseline, Columns, Evaluation
 from seqapps.apps.dna import baselines as baseline_models
 from seqapps.apps.dna import figures as drawings
 from seqapps.apps.dna import motifs, preprocess
@@ -69,8 +69,17 @@ def over_all(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
     return {"bce": float(-np.log(right).mean()), "accuracy": float((right > 0.5).mean())}
 
 
-def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
-    """Probabilities (N, F) of each baseline, see `baselines.answers`."""
+def headline_score(params: Params, truth: Columns, response: Columns) -> float:
+    """`auroc_shuffles` of `probability` (N, F), the mean over the factors that rows decide."""
+    del params
+    probabilities = np.asarray(response["probability"], float)
+    tasks = (of_task(truth, probabilities, "shuffles", n) for n in range(truth["labels"].shape[1]))
+    areas = [area for rows in tasks if not np.isnan(area := metrics.auroc(*rows))]
+    return float(np.mean(areas)) if areas else float("nan")
+
+
+def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
+    """The baselines with their probabilities (N, F), see `baselines.answers`."""
     return baseline_models.answers(evaluation)
 
 

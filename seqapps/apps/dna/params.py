@@ -98,8 +98,8 @@ class Evaluate(config.Evaluate):
     """Baselines and motif search."""
 
     kmer_bp: int = Field(default=6, ge=1, le=8, description="k-mer length of the logistic baseline")
-    gkm_svm_sites: int = Field(
-        default=1500, ge=0, description="train sites per class; 0 leaves it out"
+    gkm_svm_rows: int = Field(
+        default=12_000, ge=0, description="most train rows per factor and class; 0 = no SVM"
     )
     motif_sites: int = Field(
         default=60, ge=2, description="best-scored test sites per factor mutated"

@@ -11,6 +11,7 @@ Axis letters: N test days, D days of a series, Q quantiles.
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,8 @@ EWMA_DECAY = 0.94
 """RiskMetrics (1996), daily."""
 
 LAGS = 4
+HORIZONS = (1, 5, 22)
+"""Days of a day, a week, a month: HAR's."""
 
 
 @dataclass(frozen=True)
@@ -102,14 +105,29 @@ def lags_har(history: History) -> tuple[np.ndarray, np.ndarray]:
     design = np.column_stack([np.ones(len(lagged)), lagged])
     now, nxt = _pairs(history)
     slopes, *_ = np.linalg.lstsq(design[now], history.change[nxt], rcond=None)
-    logs = np.stack([np.log(_mean(history.variance, days)) for days in (1, 5, 22)], axis=1)
-    har = statistics.har_fit(logs[now], history.variance[nxt])
-    return design @ slopes, statistics.har_forecast(har, logs)
+    return design @ slopes, _regressed(history, _log_variances(history))
+
+
+def last_lhar(history: History) -> tuple[np.ndarray, np.ndarray]:
+    """Return 0, and HAR with leverage (Corsi & Reno 2012): the mean returns that were negative."""
+    falls = [np.minimum(_mean(history.change, days), 0) for days in HORIZONS]
+    logs = np.column_stack([_log_variances(history), *falls])
+    return np.zeros(len(history.close)), _regressed(history, logs)
 
 
 def autoarima_garch(history: History) -> tuple[np.ndarray, np.ndarray]:
     """AutoARIMA on log closes (Hyndman & Khandakar 2008); GARCH(1,1) on returns."""
-    return _arima(history), _garch(history)
+    return _arima(history), _garch(history, vol="GARCH")
+
+
+def last_gjr_garch(history: History) -> tuple[np.ndarray, np.ndarray]:
+    """Return 0; GARCH in which falls weigh more (Glosten, Jagannathan & Runkle 1993)."""
+    return np.zeros(len(history.close)), _garch(history, vol="GARCH", o=1)
+
+
+def last_egarch(history: History) -> tuple[np.ndarray, np.ndarray]:
+    """Return 0; GARCH on log variance, with leverage (Nelson 1991)."""
+    return np.zeros(len(history.close)), _garch(history, vol="EGARCH", o=1)
 
 
 RULES = {
@@ -117,8 +135,21 @@ RULES = {
     "drift+ewma": drift_ewma,
     "always_up+mean": always_up_mean,
     "lags+har": lags_har,
+    "last+lhar": last_lhar,
     "autoarima+garch": autoarima_garch,
+    "last+gjr_garch": last_gjr_garch,
+    "last+egarch": last_egarch,
 }
+
+
+def _log_variances(history: History) -> np.ndarray:
+    return np.log(np.stack([_mean(history.variance, days) for days in HORIZONS], axis=1))
+
+
+def _regressed(history: History, regressors: np.ndarray) -> np.ndarray:
+    now, nxt = _pairs(history)
+    fitted = statistics.har_fit(regressors[now], history.variance[nxt])
+    return statistics.har_forecast(fitted, regressors)
 
 
 def _arima(history: History) -> np.ndarray:
@@ -135,12 +166,12 @@ def _arima(history: History) -> np.ndarray:
     return np.concatenate([np.zeros(first), tomorrow - logs[first:]])
 
 
-def _garch(history: History) -> np.ndarray:
+def _garch(history: History, *, vol: Literal["GARCH", "EGARCH"], o: int = 0) -> np.ndarray:
     from arch import arch_model
 
     first, last = np.flatnonzero(history.fitted)[[0, -1]]
     percent = 100 * history.change[first:]
-    model = arch_model(percent, mean="Constant", vol="GARCH", p=1, q=1)
+    model = arch_model(percent, mean="Constant", vol=vol, p=1, o=o, q=1)
     fitted = model.fit(last_obs=last + 1 - first, disp="off", show_warning=False)
     ahead = fitted.forecast(horizon=1, start=0, reindex=False).variance.to_numpy()[:, 0]
     return np.concatenate([np.full(first, np.nan), ahead / 1e4])

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from seqapps.app import Columns, Evaluation
+from seqapps.app import Baseline, Columns, Evaluation
 from seqapps.apps.finance import baselines as baseline_models
 from seqapps.apps.finance import figures as drawings
 from seqapps.apps.finance import indicators, leak, metrics, paper, strategy
@@ -46,9 +46,18 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
     }
 
 
-def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
-    """Answers (N, ...) of `baselines.RULES`: a price rule and a variance rule in each row."""
-    return baseline_models.responses(evaluation)
+def headline_score(params: Params, truth: Columns, response: Columns) -> float:
+    """`qlike` of `variance` (N,)."""
+    del params
+    return float(metrics.qlike(variances(truth), np.asarray(response["variance"], float)).mean())
+
+
+def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
+    """Answers (N, ...) of `baselines.RULES`, fitted on all days before each test block."""
+    return {
+        name: Baseline(answers, learnt_from=evaluation.trained_rows)
+        for name, answers in baseline_models.responses(evaluation).items()
+    }
 
 
 def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:

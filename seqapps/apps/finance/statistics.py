@@ -81,12 +81,12 @@ def har_fit(logs: np.ndarray, variance: np.ndarray) -> np.ndarray:
     """Corsi's (2009) regression of log variance on the log variance of a day, a week, a month.
 
     Args:
-        logs: (N, 3).
+        logs: (N, 3); further regressors may follow, (N, K).
         variance: (N,), of the next day.
 
     Returns:
-        (4,) constant and slopes; the constant is raised so that the mean of variance / forecast is
-        1, where QLIKE is least.
+        (1 + K,) constant and slopes; the constant is raised so that the mean of variance / forecast
+        is 1, where QLIKE is least.
     """
     design = np.column_stack([np.ones(len(logs)), logs])
     slopes, *_ = np.linalg.lstsq(design, np.log(variance), rcond=None)

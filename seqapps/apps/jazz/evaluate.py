@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from seqapps.app import Columns, Evaluation
+from seqapps.app import Baseline, Columns, Evaluation
 from seqapps.apps.jazz import baselines as baseline_models
 from seqapps.apps.jazz import figures as drawings
 from seqapps.apps.jazz import performance
@@ -45,9 +45,12 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
     }
 
 
-def baselines(evaluation: Evaluation[Params]) -> dict[str, Columns]:
+def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
     """Answers (N, ...) of uniform, n-grams, adaptive n-grams, the last bar, deepjazz."""
-    return baseline_models.responses(evaluation)
+    return {
+        name: Baseline(answers, None if name == "uniform" else evaluation.trained_rows)
+        for name, answers in baseline_models.responses(evaluation).items()
+    }
 
 
 def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:

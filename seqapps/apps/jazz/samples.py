@@ -86,7 +86,7 @@ def summary(
     params = evaluation.params.evaluate
     results = {}
     for name, values in columns.items():
-        low, high = metrics.bootstrap(
+        low, high = metrics.interval(
             lambda truth, _: float(np.nanmean(truth["value"])),
             truth={"value": values},
             response={},

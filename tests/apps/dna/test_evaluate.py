@@ -143,7 +143,7 @@ def evaluation(tmp_path_factory):
         "factor": np.array([row["factor"] for row in rows]),
         "fold": objects(*["all"] * 40),
     }
-    table = SimpleNamespace(kmer_bp=4, gkm_svm_sites=50, motif_sites=5, seed=0)
+    table = SimpleNamespace(kmer_bp=4, gkm_svm_rows=50, motif_sites=5, seed=0)
     return Evaluation(
         params=SimpleNamespace(ingest=PARAMS.ingest, evaluate=table),
         raw=folder,
@@ -160,20 +160,39 @@ def evaluation(tmp_path_factory):
 
 def test_rivals_learn_a_planted_word_and_gc_does_not(evaluation):
     found = evaluate.baselines(evaluation)
-    assert list(found) == ["gc", "kmer", "kmer_peaks", "pwm", "gkm_svm"]
+    assert list(found) == ["gc", "kmer", "kmer_peaks", "pwm", "gkm_svm", "gkm_svm_peaks"]
+    answers = {name: one.answers for name, one in found.items()}
     areas = {
         name: evaluate.score(PARAMS, evaluation.truth, answer)["auroc_shuffles"]
-        for name, answer in found.items()
+        for name, answer in answers.items()
     }
-    assert all(answer["probability"].shape == (40, 2) for answer in found.values())
+    assert all(answer["probability"].shape == (40, 2) for answer in answers.values())
     assert areas["kmer"] > 0.9
     assert areas["kmer_peaks"] > 0.9
     assert areas["gkm_svm"] > 0.9
     assert areas["gc"] < 0.8
 
 
-def test_without_sites_the_gapped_kmer_svm_is_left_out(evaluation):
-    table = SimpleNamespace(kmer_bp=2, gkm_svm_sites=0, seed=0)
+def test_a_rival_that_sees_sites_alone_tells_factors_apart(evaluation):
+    answer = evaluate.baselines(evaluation)["gkm_svm_peaks"].answers
+    scores = evaluate.score(PARAMS, evaluation.truth, answer)
+    assert scores["auroc_peaks"] > 0.9
+
+
+def test_a_rival_says_from_how_many_rows_it_learnt(evaluation):
+    whole = evaluate.baselines(evaluation)
+    seen = {name: one.learnt_from for name, one in whole.items()}
+    assert seen == dict.fromkeys(whole, 200) | {"gkm_svm_peaks": None}
+    table = SimpleNamespace(kmer_bp=2, gkm_svm_rows=30, seed=0)
+    params = SimpleNamespace(ingest=PARAMS.ingest, evaluate=table)
+    some = evaluate.baselines(replace(evaluation, params=params))
+    # 30 sites and 30 other rows of each of two factors.
+    assert some["gkm_svm"].learnt_from == 120
+    assert some["kmer"].learnt_from == 200
+
+
+def test_without_rows_the_gapped_kmer_svm_is_left_out(evaluation):
+    table = SimpleNamespace(kmer_bp=2, gkm_svm_rows=0, seed=0)
     params = SimpleNamespace(ingest=PARAMS.ingest, evaluate=table)
     assert "gkm_svm" not in evaluate.baselines(replace(evaluation, params=params))
 

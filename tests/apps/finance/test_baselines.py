@@ -47,6 +47,28 @@ def test_garch_forecasts_more_after_a_large_return():
     assert variance[450] > variance[449]
 
 
+@pytest.mark.parametrize("name", ["last+lhar", "last+gjr_garch", "last+egarch"])
+def test_rules_with_leverage_forecast_more_after_a_fall_than_after_a_rise(name):
+    # A series in which the days after falls are wilder, which the rules can learn.
+    rng = np.random.default_rng(4)
+    table = walk(520)
+    moves, scale = np.zeros(520), 0.01
+    for day in range(520):
+        moves[day] = scale * rng.normal()
+        scale = 0.008 + 0.8 * max(-moves[day], 0)
+    close = 100 * np.exp(np.cumsum(moves))
+    before = np.concatenate([[100], close[:-1]])
+    table["open"], table["close"] = before, close
+    table["high"] = np.maximum(before, close) * (1 + 0.3 * np.abs(moves))
+    table["low"] = np.minimum(before, close) * (1 - 0.3 * np.abs(moves))
+    found = history(table)
+    variance = baselines.RULES[name](found)[1]
+    days = np.arange(300, 519)
+    large = days[np.abs(found.change[days]) > 0.01]
+    fell = found.change[large] < 0
+    assert variance[large][fell].mean() > 1.3 * variance[large][~fell].mean()
+
+
 def test_a_series_that_begins_in_the_train_block_has_finite_rivals():
     found = history(walk(520).iloc[30:])
     for rule in baselines.RULES.values():
