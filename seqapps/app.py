@@ -199,7 +199,10 @@ class App(Generic[P]):
     reported: tuple[str, ...] = ()
     """Metrics shown in tables, after the headline metric and its parts (`metric.part`)."""
     resample: Literal["row", "group"] = "row"
-    """The unit of the bootstrap interval: test rows, or whole leak groups."""
+    """The unit of the intervals: test rows, or whole leak groups."""
+    compared_on: str = ""
+    """The metric of which differences to rivals are taken, better in the headline's direction: the
+    headline metric unless named. Where that is the exponential of a mean, the mean."""
     instead_of_input: tuple[str, ...] = ()
     """Options of predict, any of which replaces INPUT=."""
     outputs: dict[str, Output] = field(default_factory=dict)
@@ -251,7 +254,7 @@ class App(Generic[P]):
         def headline_score(self, params: P, truth: Columns, response: Columns) -> float:
             """The headline metric as `score` gives it, without the others. Optional.
 
-            It is asked for each draw of the bootstrap.
+            It is asked for each draw of the bootstrap, where there is no `compared_on`.
             """
             ...
 
@@ -309,11 +312,13 @@ class App(Generic[P]):
         """True if the application defines a function of `OPTIONAL_ROOMS`."""
         return hasattr(self, member)
 
-    def headline_of(self, params: P, *, truth: Columns, response: Columns) -> float:
-        """The headline metric of answers (N, ...) to N test rows."""
+    def judged_by(self, params: P, *, truth: Columns, response: Columns) -> tuple[float, float]:
+        """The headline metric of answers (N, ...) to N test rows, and that of `compared_on`."""
         if self.has("headline_score"):
-            return self.headline_score(params, truth, response)
-        return self.score(params, truth, response)[self.headline[0]]
+            value = self.headline_score(params, truth, response)
+            return value, value
+        scores = self.score(params, truth, response)
+        return scores[self.headline[0]], scores[self.compared_on or self.headline[0]]
 
     @property
     def name(self) -> str:

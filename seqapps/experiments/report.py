@@ -225,6 +225,12 @@ def _judgement(report: dict[str, Any]) -> str:
     """The method of the intervals, how often the test rows have judged, what the judge refuses."""
     versions = len(report["judged"]["weights"])
     times = f"{versions} trained model{'s' if versions > 1 else ''}"
-    text = f"Intervals: {report['interval']['method']}. These test rows have judged {times}."
+    how = report["interval"]
+    on = (
+        ""
+        if how["compared_on"] == report["headline"]["metric"]
+        else (f"; differences in {how['compared_on']}")
+    )
+    text = f"Intervals: {how['method']}{on}. These test rows have judged {times}."
     reasons = "; ".join(report["refusals"])
     return f"{text} The judge refuses: {reasons}." if reasons else f"{text} The judge lets it pass."

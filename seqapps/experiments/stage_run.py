@@ -236,10 +236,11 @@ def _log_evaluate(mlflow: Any, run: StageRun, folder: Path) -> None:
     values |= {name: value for name, value in rivals.items() if name.endswith(f".{metric}")}
     values["beats_baselines"] = float(metrics["beats_baselines"])
     values |= mlflow_store.numbers(metrics["model"]) | rivals
-    for name, difference in metrics["differences"].items():
-        bounds = zip(("low95", "high95"), difference["interval95"], strict=True)
-        values |= {f"differences.{name}": difference["value"]}
-        values |= {f"differences.{name}.{end}": bound for end, bound in bounds}
+    differences = {
+        name: {"value": one["value"], "low95": one["interval95"][0], "high95": one["interval95"][1]}
+        for name, one in metrics["differences"].items()
+    }
+    values |= mlflow_store.numbers({"differences": differences})
     client = mlflow.MlflowClient()
     card = report.card(run.app, metrics)
     note = f"{report.summary(metrics)}\n\n{card}"

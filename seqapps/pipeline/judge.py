@@ -47,13 +47,14 @@ def judge(
         controls: answers (N, ...) of the controls.
     """
     truth, metric = evaluation.truth, app.headline[0]
+    compared_on = app.compared_on or metric
     rivals = evaluation.baselines | controls
     bounds, method = _intervals(app, evaluation, rivals)
     scored = {
         name: short(app.score(evaluation.params, truth, answer)) for name, answer in rivals.items()
     }
     differences = {
-        name: _difference(app, model[metric] - scored[name][metric], bound)
+        name: _difference(app, model[compared_on] - scored[name][compared_on], bound)
         for name, bound in zip(rivals, bounds[1:], strict=True)
     }
     fail = {name: {"fails_as_it_must": differences[name]["verdict"] == AHEAD} for name in controls}
@@ -64,7 +65,7 @@ def judge(
             "value": model[metric],
             "interval95": _pair(bounds[0]),
         },
-        "interval": {"unit": app.resample, "method": method},
+        "interval": {"unit": app.resample, "method": method, "compared_on": compared_on},
         "model": model,
         "baselines": {name: scored[name] for name in baselines},
         "controls": {name: scored[name] | fail[name] for name in controls},
@@ -114,8 +115,9 @@ def _intervals(
     def statistics(rows: np.ndarray) -> np.ndarray:
         truth = columns.take(evaluation.truth, rows)
         drawn = (columns.take(answer, rows) for answer in answers)
-        model, *others = (app.headline_of(params, truth=truth, response=answer) for answer in drawn)
-        return np.array([model, *(model - other for other in others)])
+        scores = [app.judged_by(params, truth=truth, response=answer) for answer in drawn]
+        (headline, model), *others = scores
+        return np.array([headline, *(model - other for _, other in others)])
 
     table = params.evaluate
     by_unit = units(app, evaluation.truth)

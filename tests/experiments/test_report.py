@@ -19,7 +19,7 @@ METRICS = {
         "shuffled_input": {"value": -0.75, "interval95": [-0.8, -0.7], "verdict": "ahead"},
     },
     "beats_baselines": False,
-    "interval": {"unit": "group", "method": "t over 8 units"},
+    "interval": {"unit": "group", "method": "t over 8 units", "compared_on": "mse"},
     "refusals": ["the model is level with drift"],
     "judged": {"rows": "r", "weights": ["a", "b"]},
     "counts": {"test_examples": 1234, "folds": 1},
@@ -42,6 +42,8 @@ def test_scores_say_how_the_judge_judged():
     )
     passed = METRICS | {"refusals": [], "judged": {"rows": "r", "weights": ["a"]}}
     assert report.scores(APP, passed).endswith("judged 1 trained model. The judge lets it pass.")
+    passed["interval"] = passed["interval"] | {"compared_on": "nll"}
+    assert "Intervals: t over 8 units; differences in nll. These" in report.scores(APP, passed)
 
 
 def test_the_card_is_the_readme_with_the_scores():

@@ -120,4 +120,19 @@ def test_a_model_without_a_fault_passes():
 def test_few_groups_get_students_interval():
     groups = np.repeat(np.arange(4), ROWS // 4).astype(str)
     report = judged(GOOD, {"worse": (BAD, None)}, groups=groups)
-    assert report["interval"] == {"unit": "group", "method": "t over 4 units"}
+    method = {"unit": "group", "method": "t over 4 units", "compared_on": "mse"}
+    assert report["interval"] == method
+
+
+def test_differences_may_be_of_another_metric_than_the_headline(monkeypatch):
+    def score(params, truth, response):
+        mse = float(np.mean((truth["target"] - response["mean"]) ** 2))
+        return {"mse": np.exp(mse), "log_mse": mse}
+
+    monkeypatch.setattr(rooms, "score", score)
+    monkeypatch.setattr("tests.pipeline.test_judge.APP", replace(APP, compared_on="log_mse"))
+    report = judged(GOOD, {"worse": (BAD, None)})
+    values = [report["model"]["log_mse"], report["baselines"]["worse"]["log_mse"]]
+    assert report["differences"]["worse"]["value"] == pytest.approx(values[0] - values[1], rel=1e-4)
+    low, high = report["headline"]["interval95"]
+    assert low < report["headline"]["value"] == report["model"]["mse"] < high

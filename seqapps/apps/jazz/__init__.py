@@ -35,6 +35,7 @@ APP = App(
         "repeated_perplexity",
     ),
     resample="group",
+    compared_on="nll_per_note",
     instead_of_input=("chords",),
     outputs={
         "pitch": Output("MIDI number, 0 a rest"),
