@@ -40,11 +40,11 @@ def main() -> None:
         try:
             for name, body in bodies.items():
                 for clients in CLIENTS:
-                    times, seconds = load(port, {name: body}, clients, seconds=PER_LEVEL_SECONDS)
+                    times, seconds = load(port, [(name, body)], clients, seconds=PER_LEVEL_SECONDS)
                     parts = 1000 * np.quantile(times, [0.5, 0.95, 0.99])
                     rates[name, joined, clients] = [len(times) / seconds, *parts]
             if joined == "joined":
-                over_time(port, server, bodies, given.requests)
+                over_time(port, server, mixed(bodies, rates), given.requests)
         finally:
             server.terminate()
             server.wait()
@@ -56,10 +56,24 @@ def main() -> None:
         print(f"| {name} | {rows} | {clients} | {joined} | {rate:.0f} | {cells} |")
 
 
-def over_time(port: int, server: subprocess.Popen, bodies: dict[str, bytes], count: int) -> None:
+def mixed(
+    bodies: dict[str, bytes], rates: dict[tuple[str, str, int], list[float]]
+) -> list[tuple[str, bytes]]:
+    """A round of requests in which each model gets about the same share of the time."""
+    a_second = {name: rates[name, "joined", 8][0] for name in bodies}
+    slowest = min(a_second.values())
+    times = {name: max(1, round(rate / slowest)) for name, rate in a_second.items()}
+    whole = [(name, bodies[name]) for name, count in times.items() for _ in range(count)]
+    print("a round of mixed requests:", times, flush=True)
+    return [whole[n] for n in np.random.default_rng(0).permutation(len(whole))]
+
+
+def over_time(
+    port: int, server: subprocess.Popen, asked: list[tuple[str, bytes]], count: int
+) -> None:
     before = memory_mb(server.pid)
     for part in range(1, 6 if count else 1):
-        load(port, bodies, 8, count=count // 5)
+        load(port, asked, 8, count=count // 5)
         now = memory_mb(server.pid)
         print(f"after {part * (count // 5):,} mixed requests: {now:.0f} MB (was {before:.0f})")
 
@@ -84,7 +98,7 @@ def start(models: list[str]) -> tuple[int, subprocess.Popen]:
 
 
 def load(
-    port: int, bodies: dict[str, bytes], clients: int, *, seconds: float = 0, count: int = 0
+    port: int, asked: list[tuple[str, bytes]], clients: int, *, seconds: float = 0, count: int = 0
 ) -> tuple[list[float], float]:
     """Seconds of each answer, and of all; every answer must be a 200."""
     times: list[float] = []
@@ -92,7 +106,6 @@ def load(
 
     def client(number: int) -> None:
         connection = HTTPConnection("127.0.0.1", port, timeout=120)
-        asked = list(bodies.items())
         own = 0
         while own < count / clients if count else time.monotonic() - began < seconds:
             name, body = asked[(number + own) % len(asked)]

@@ -8,19 +8,16 @@ from pathlib import Path
 
 import librosa
 import numpy as np
-from pocketsphinx import Decoder
 
 from seqapps.app import Columns, Record
-from seqapps.apps.asr import ingest
-from seqapps.apps.asr.data import audio, normaliser
+from seqapps.apps.asr import sphinx
+from seqapps.apps.asr.data import audio
 from seqapps.kit import progress
 
 TEMPLATE_HOP_SECONDS = 0.04
 TEMPLATE_MFCCS = 13
 LONGER = 1.5
 """Templates more than this much longer or shorter than a clip are not compared with it."""
-
-POCKETSPHINX_HZ = 16000
 
 
 def empty(truth: Columns) -> np.ndarray:
@@ -55,25 +52,9 @@ def nearest_template(train: list[Record], truth: Columns) -> np.ndarray:
     return _texts(answers)
 
 
-def pocketsphinx(raw: Path, keys: np.ndarray) -> np.ndarray:
-    """Texts (N,) of PocketSphinx with the US English model of its wheel, normalised as ours are.
-
-    It gets the recording at its own rate, brought to the 16 kHz its model wants: never less than
-    the network gets.
-    """
-    decoder = Decoder(samprate=float(POCKETSPHINX_HZ), loglevel="FATAL")
-    paths = {row["key"]: row["path"] for row in ingest.clips(raw)}
-    texts = []
-    for key in progress.over(keys, what="asr pocketsphinx", unit="clips", total=len(keys)):
-        samples, rate_hz = audio.read(paths[key])
-        samples = audio.resample(samples, rate_hz, wanted_hz=POCKETSPHINX_HZ)
-        decoder.start_utt()
-        whole = np.clip(samples, -1.0, 1.0) * (2**15 - 1)  # resampling may reach beyond
-        decoder.process_raw(whole.astype("<i2").tobytes(), full_utt=True)
-        decoder.end_utt()
-        hypothesis = decoder.hyp()
-        texts.append(normaliser.normalise(hypothesis.hypstr, "en") if hypothesis else "")
-    return _texts(texts)
+def pocketsphinx(raw: Path, keys: np.ndarray, *, lines: list[str]) -> np.ndarray:
+    """Texts (N,) of PocketSphinx with its own language model, or one of the train lines."""
+    return _texts(sphinx.texts(raw, keys, lines=lines))
 
 
 def _mfcc(wav: bytes) -> np.ndarray:

@@ -53,9 +53,10 @@ def headline_score(params: Params, truth: Columns, response: Columns) -> float:
 
 
 def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
-    """Texts (N,) of the baselines: `empty`, `most_frequent`, `dtw`, `pocketsphinx` if asked for.
+    """Texts (N,) of the baselines: `empty`, `most_frequent`, `dtw`, and PocketSphinx if asked for.
 
-    The last listens in a process of its own while templates are compared: each keeps one core busy.
+    `pocketsphinx` has its own language model, `pocketsphinx_lines` one of the train lines. It
+    listens in a process of its own while templates are compared: each keeps one core busy.
     """
     truth = evaluation.truth
     train = [row for fold in evaluation.folds for row in evaluation.records("train", fold)]
@@ -63,10 +64,13 @@ def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
     with ProcessPoolExecutor(1, mp_context=spawn, initializer=children.end_with_parent) as beside:
         listening = {}
         if evaluation.params.evaluate.pocketsphinx:
-            sphinx_answer = beside.submit(
-                baseline_models.pocketsphinx, evaluation.raw, truth["key"]
-            )
-            listening = {"pocketsphinx": sphinx_answer}
+            known = sorted({row["text"].decode() for row in train})
+            listening = {
+                name: beside.submit(
+                    baseline_models.pocketsphinx, evaluation.raw, truth["key"], lines=lines
+                )
+                for name, lines in (("pocketsphinx", []), ("pocketsphinx_lines", known))
+            }
         frequent = baseline_models.most_frequent(train, truth)
         templates = baseline_models.nearest_template(train, truth)
         rivals = {

@@ -4,12 +4,14 @@ Axis letters: N test pictures, M train pictures, D numbers of a picture.
 """
 
 from collections import Counter
+from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from seqapps.app import Columns, Evaluation, Record
-from seqapps.apps.captioning import metrics
+from seqapps.apps.captioning import likeness, metrics
 from seqapps.apps.captioning.params import Params
 
 NEIGHBOURS = (1, 3, 5, 9, 15, 25)
@@ -21,39 +23,61 @@ PIECES = (8, 12)
 
 
 class Train:
-    """The train split of a fold: pictures as rows (M, D), captions, document counts."""
+    """The train split of a fold: pictures as rows (M, D), captions, document counts.
 
-    def __init__(self, rows: list[Record], size: tuple[int, int]):
+    `coloured` is None for pictures without pixels.
+    """
+
+    def __init__(self, rows: list[Record], size: tuple[int, int], *, seed: int = 0):
         self.pictures = np.stack([picture(row, size) for row in rows])
         self.captions = [tuple(row["captions"].decode().split("\n")) for row in rows]
         self.documents = metrics.document_counts(self.captions)
         self.all = [text for texts in self.captions for text in texts]
+        pixels = all(len(row["view"]) for row in rows)
+        self.coloured = likeness.Coloured(self.pictures, seed=seed) if pixels else None
+
+    def caption(self, distances: np.ndarray, neighbours: int) -> str:
+        """The consensus caption of the pictures with the least distances (M,)."""
+        order = np.argsort(distances, kind="stable")
+        texts = [text for row in order[:neighbours] for text in self.captions[row]]
+        return consensus(texts[:CONSENSUS], self.documents)
+
+    def worth(self, captions: list[str], wanted: "Train") -> float:
+        """CIDEr-D, a scalar, of captions of the pictures of another split."""
+        return float(metrics.weighted_cider(captions, wanted.captions, self.documents).mean())
 
 
 def responses(evaluation: Evaluation[Params]) -> dict[str, Columns]:
     """The captions (N,) of each baseline, fitted on the train split of each row's fold.
 
     `nearest` is the k-nearest-neighbour consensus of Devlin et al. (arXiv:1505.04467), on pooled
-    pixels, with the k that does best on the validation split.
+    pixels, `nearest_colours` the same by `likeness`; k and the weight of the colours' shares are
+    those that do best on the validation split.
     """
     truth, params = evaluation.truth, evaluation.params
-    answers = {
-        name: {"caption": np.empty(len(truth["key"]), object)}
-        for name in ("constant", "random_train", "nearest")
-    }
+    captions: dict[str, np.ndarray] = {}
+
+    def answer(name: str, row: int, caption: str) -> None:
+        captions.setdefault(name, np.empty(len(truth["key"]), object))[row] = caption
+
     size = (params.preprocess.image_height, params.preprocess.image_width)
     rng = np.random.default_rng(params.evaluate.seed)
     for fold in evaluation.folds:
-        train = Train(list(evaluation.records("train", fold)), size)
-        held = Train(list(evaluation.records("validation", fold)), size)
-        neighbours = max(NEIGHBOURS, key=lambda k: _worth(train, held, neighbours=k))
+        seed = params.evaluate.seed
+        train = Train(list(evaluation.records("train", fold)), size, seed=seed)
+        held = Train(list(evaluation.records("validation", fold)), size, seed=seed)
+        by_pixels = _by_pixels(train, held)
+        by_colours = _by_colours(train, held) if train.coloured and held.coloured else None
         constant = _typical(train)
         for row in np.flatnonzero(truth["fold"] == fold):
             record = {"view": truth["view"][row], "cells": truth["cells"][row]}
-            answers["constant"]["caption"][row] = constant
-            answers["random_train"]["caption"][row] = train.all[rng.integers(len(train.all))]
-            answers["nearest"]["caption"][row] = nearest(train, picture(record, size), neighbours)
-    return answers
+            wanted = picture(record, size)
+            answer("constant", row, constant)
+            answer("random_train", row, train.all[rng.integers(len(train.all))])
+            answer("nearest", row, by_pixels(wanted))
+            if by_colours:
+                answer("nearest_colours", row, by_colours(wanted))
+    return {name: {"caption": column} for name, column in captions.items()}
 
 
 def picture(row: Columns, size: tuple[int, int]) -> np.ndarray:
@@ -69,9 +93,7 @@ def picture(row: Columns, size: tuple[int, int]) -> np.ndarray:
 
 def nearest(train: Train, wanted: np.ndarray, neighbours: int) -> str:
     """Consensus caption of the nearest pictures, by pixels (D,) of `wanted`."""
-    order = np.argsort(np.square(train.pictures - wanted).sum(axis=1), kind="stable")
-    texts = [text for row in order[:neighbours] for text in train.captions[row]]
-    return consensus(texts[:CONSENSUS], train.documents)
+    return train.caption(np.square(train.pictures - wanted).sum(axis=1), neighbours)
 
 
 def consensus(texts: list[str], documents: Any) -> str:
@@ -85,9 +107,34 @@ def consensus(texts: list[str], documents: Any) -> str:
     return texts[int(np.argmax(worth))]
 
 
-def _worth(train: Train, held: Train, *, neighbours: int) -> float:
-    captions = [nearest(train, wanted, neighbours) for wanted in held.pictures]
-    return float(metrics.weighted_cider(captions, held.captions, train.documents).mean())
+def _by_pixels(train: Train, held: Train) -> Callable[[np.ndarray], str]:
+    """Picture (D,) to caption, by the number of neighbours that does best on `held`."""
+
+    def worth(neighbours: int) -> float:
+        captions = [nearest(train, wanted, neighbours) for wanted in held.pictures]
+        return train.worth(captions, held)
+
+    best = max(NEIGHBOURS, key=worth)
+    return lambda wanted: nearest(train, wanted, best)
+
+
+def _by_colours(train: Train, held: Train) -> Callable[[np.ndarray], str]:
+    """Picture (D,) to caption, by the weight and number of neighbours that do best on `held`."""
+    assert train.coloured
+    coloured = train.coloured
+    apart = [coloured.distances(wanted) for wanted in held.pictures]
+
+    def worth(setting: tuple[float, int]) -> float:
+        weight, neighbours = setting
+        captions = [train.caption(_mixed(pair, weight), neighbours) for pair in apart]
+        return train.worth(captions, held)
+
+    weight, neighbours = max(product(likeness.SHARES_WEIGHT, NEIGHBOURS), key=worth)
+    return lambda wanted: train.caption(_mixed(coloured.distances(wanted), weight), neighbours)
+
+
+def _mixed(distances: tuple[np.ndarray, np.ndarray], weight: float) -> np.ndarray:
+    return weight * distances[0] + (1 - weight) * distances[1]
 
 
 def _typical(train: Train) -> str:

@@ -22,8 +22,11 @@ PAPER = (
     "macd", "cci", "atr", "boll", "ema20", "ma5", "ma10", "mtm6", "mtm12", "roc", "smi", "wvad",
 )  # fmt: skip
 VARIANCES = ("log_variance_1", "log_variance_5", "log_variance_22")
+FALLS = ("fall", "fall_5", "fall_22")
+"""The mean return of a day, a week and a month where it is below zero."""
+
 NAMES = (
-    "return", "overnight", "intraday", "range", "volume", "fall", *VARIANCES, "gap", *PAPER,
+    "return", "overnight", "intraday", "range", "volume", *FALLS, *VARIANCES, "gap", *PAPER,
 )  # fmt: skip
 
 
@@ -46,6 +49,8 @@ def features(rows: tf.Tensor, actual: tf.Tensor) -> tf.Tensor:
         "range": tf.math.log(high / low),
         "volume": tf.math.divide_no_nan(volume, average(volume, 20)),
         "fall": tf.minimum(change, 0.0),
+        "fall_5": tf.minimum(tf.math.log(close / lagged(close, 5)) / 5, 0.0),
+        "fall_22": tf.minimum(tf.math.log(close / lagged(close, 22)) / 22, 0.0),
         "log_variance_1": tf.math.log(variance),
         "log_variance_5": tf.math.log(average(variance, 5)),
         "log_variance_22": tf.math.log(average(variance, 22)),

@@ -186,9 +186,9 @@ class Network(keras.layers.Layer):
 
 
 class Anchored(keras.layers.Layer):
-    """The default: begins as HAR and filtered historical simulation, and learns what they miss.
+    """The default: begins as HAR with leverage and filtered historical simulation, learns the rest.
 
-    Before its first step of training it forecasts the HAR regression's variance, and quantiles that
+    Before its first step of training it forecasts that regression's variance, and quantiles that
     are the train block's standardized ones times its root. A recurrent network and a linear map of
     the day's features add to both.
     """
@@ -207,7 +207,7 @@ class Anchored(keras.layers.Layer):
     def call(self, raw, inputs, training=False):
         """See `Forecaster.call`, for one network: (B, T, Q) and (B, T)."""
         constant, *slopes = self.har
-        logs = [raw[..., column] for column in statistics.HAR]
+        logs = [raw[..., column] for column in statistics.LHAR]
         har = constant + sum(slope * log for slope, log in zip(slopes, logs, strict=True))
         hidden = [self.stack(inputs, training=training), self.direct(inputs, training=training)]
         gap = raw[..., indicators.NAMES.index("gap")]

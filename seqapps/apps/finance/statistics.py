@@ -1,4 +1,4 @@
-"""Statistics of a train block: scales, a HAR regression, quantiles.
+"""Statistics of a train block: scales, a HAR regression with leverage, quantiles.
 
 Axis letters: N windows, W days, F features, Q quantiles.
 """
@@ -15,7 +15,8 @@ from seqapps.apps.finance.params import Preprocess
 BATCH = 512
 """Windows whose features are made at once."""
 
-HAR = [indicators.NAMES.index(name) for name in indicators.VARIANCES]
+LHAR = [indicators.NAMES.index(name) for name in (*indicators.VARIANCES, *indicators.FALLS)]
+"""Columns of the features that HAR with leverage reads (Corsi & Reno 2012)."""
 
 
 def fit(
@@ -66,8 +67,8 @@ def last_features(rows: np.ndarray, actual: np.ndarray, *, limit: Any) -> np.nda
 
 
 def _targets(features: np.ndarray, change: np.ndarray, *, variance: np.ndarray) -> dict[str, Any]:
-    har = har_fit(features[:, HAR], variance)
-    scale = np.sqrt(har_forecast(har, features[:, HAR]))
+    har = har_fit(features[:, LHAR], variance)
+    scale = np.sqrt(har_forecast(har, features[:, LHAR]))
     return {
         "har": har.astype(np.float32),
         "har_quantiles": np.quantile(change / scale, LEVELS).astype(np.float32),

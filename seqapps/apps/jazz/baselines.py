@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from seqapps.app import Columns, Evaluation
-from seqapps.apps.jazz import APP, export, frontend, ngrams, preprocess
+from seqapps.apps.jazz import APP, export, frontend, ngrams, preprocess, viewpoints
 from seqapps.apps.jazz.ngrams import NGram
 from seqapps.apps.jazz.params import Params
 from seqapps.apps.jazz.preprocess import REQUEST
@@ -94,6 +94,9 @@ def _counted(evaluation: Evaluation[Params], fold: str, columns: Columns) -> dic
     for order in ADAPTIVE_ORDERS:
         model = ngrams.fitted(train, validation, order=order, adapts=True)
         log_probs[f"adaptive_{order}gram"] = ngrams.predicted(line, model, adapts=True)
+    known = [[viewpoints.notes(tune) for tune in part] for part in tunes]
+    mixture = viewpoints.fitted(*known)
+    log_probs["viewpoints"] = viewpoints.predicted(viewpoints.notes(columns), mixture)
     return log_probs
 
 

@@ -46,7 +46,7 @@ def score(params: Params, truth: Columns, response: Columns) -> dict[str, float]
 
 
 def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
-    """Answers (N, ...) of uniform, n-grams, adaptive n-grams, the last bar, deepjazz."""
+    """Answers (N, ...) of uniform, n-grams, adaptive ones, the last bar, viewpoints, deepjazz."""
     return {
         name: Baseline(answers, None if name == "uniform" else evaluation.trained_rows)
         for name, answers in baseline_models.responses(evaluation).items()

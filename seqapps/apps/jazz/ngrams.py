@@ -1,71 +1,109 @@
 """N-gram baselines of (pitch, duration) in C, and repetition of the last bar.
 
 All give each of the V values a probability, seen in training or not, as the network does. An n-gram
-backs off to the next shorter one, which counts as so many notes more (MacKay & Peto 1995), down to
-the product of the pitches' and the durations' shares, one added to each count.
+backs off to the next shorter one, which counts as so many notes more (MacKay & Peto 1995, or Witten
+& Bell 1991), down to the product of the pitches' and the durations' shares, one added to each
+count.
 
 Axis letters: T notes, V values, P pitches, D durations.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from seqapps.apps.jazz.frontend import LONGEST, PITCHES, VALUES
 
-WEIGHTS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
-"""How many notes a shorter context may count as: chosen by validation, for each n-gram."""
+WEIGHTS = (None, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
+"""How many notes a shorter context may count as, None as Witten and Bell's: chosen by validation,
+for each n-gram."""
+
+Context = tuple[int, ...]
+
+
+class Counts:
+    """Counts of values after contexts, each backing off to the next shorter one.
+
+    A shorter context counts as `weight` notes; None: as many as there are different values after
+    the longer one (Witten & Bell 1991, their method C).
+    """
+
+    def __init__(self, base: np.ndarray, weight: float | None):
+        self.base, self.weight = base, weight
+        self.after: defaultdict[Context, Counter[int]] = defaultdict(Counter)
+
+    def learn(self, contexts: Iterable[Context], value: int) -> None:
+        """Counts a value, a scalar, after each context."""
+        for context in contexts:
+            self.after[context][value] += 1
+
+    def probabilities(self, contexts: Iterable[Context]) -> np.ndarray:
+        """The probability of each value after contexts, the shortest first: float64 (V,)."""
+        probabilities = self.base
+        for counts in self._known(contexts):
+            rest = self._rest(counts)
+            whole = counts.total() + rest
+            probabilities = probabilities * (rest / whole)
+            probabilities[np.fromiter(counts.keys(), int)] += (
+                np.fromiter(counts.values(), float) / whole
+            )
+        return probabilities
+
+    def probability(self, contexts: Iterable[Context], value: int) -> float:
+        """The probability of one value, a scalar: an entry of `probabilities`."""
+        probability = float(self.base[value])
+        for counts in self._known(contexts):
+            rest = self._rest(counts)
+            probability = (counts[value] + rest * probability) / (counts.total() + rest)
+        return probability
+
+    def known(self, contexts: Iterable[Context]) -> int:
+        """The number of contexts, from the shortest on, after which something was counted."""
+        return sum(1 for _ in self._known(contexts))
+
+    def _known(self, contexts: Iterable[Context]) -> Iterator[Counter[int]]:
+        for context in contexts:
+            counts = self.after.get(context)
+            if not counts:
+                return
+            yield counts
+
+    def _rest(self, counts: Counter[int]) -> float:
+        return len(counts) if self.weight is None else self.weight
 
 
 class NGram:
-    """Counts of values after up to `order` - 1 others; a shorter context counts as `weight`."""
+    """`Counts` of values after up to `order` - 1 others."""
 
-    def __init__(self, lines: Iterable[np.ndarray], order: int, weight: float = 1.0):
-        self.order, self.weight = order, weight
-        self.after: defaultdict[tuple[int, ...], Counter[int]] = defaultdict(Counter)
-        self.base = np.full(VALUES, 1 / VALUES)
+    def __init__(self, lines: Iterable[np.ndarray], order: int, weight: float | None = 1.0):
+        self.order = order
         lines = list(lines)
-        if lines:
-            self.base = shares(np.concatenate(lines))
+        base = shares(np.concatenate(lines)) if lines else np.full(VALUES, 1 / VALUES)
+        self.counts = Counts(base, weight)
         for line in lines:
             for index, value in enumerate(line):
                 self.learn(line[:index], int(value))
 
     def learn(self, before: np.ndarray, value: int) -> None:
         """Counts a value, a scalar, after the notes before it."""
-        for context in self._contexts(before):
-            self.after[context][value] += 1
+        self.counts.learn(preceding(before, self.order), value)
 
     def probabilities(self, before: np.ndarray) -> np.ndarray:
         """The probability of each value after some notes: float64 (V,)."""
-        probabilities = self.base
-        for context in self._contexts(before):
-            counts = self.after.get(context)
-            if not counts:
-                break
-            whole = counts.total() + self.weight
-            probabilities = probabilities * (self.weight / whole)
-            probabilities[np.fromiter(counts.keys(), int)] += (
-                np.fromiter(counts.values(), float) / whole
-            )
-        return probabilities
+        return self.counts.probabilities(preceding(before, self.order))
 
     def probability(self, before: np.ndarray, value: int) -> float:
         """The probability of one value, a scalar: an entry of `probabilities`."""
-        probability = float(self.base[value])
-        for context in self._contexts(before):
-            counts = self.after.get(context)
-            if not counts:
-                break
-            probability = (counts[value] + self.weight * probability) / (
-                counts.total() + self.weight
-            )
-        return probability
+        return self.counts.probability(preceding(before, self.order), value)
 
-    def _contexts(self, before: np.ndarray) -> Iterable[tuple[int, ...]]:
-        for length in range(min(self.order, len(before) + 1)):
-            yield tuple(before[len(before) - length :].tolist())
+
+def preceding(before: np.ndarray, order: int) -> list[Context]:
+    """The contexts of none, one, ... up to `order` - 1 of the last notes before a note (T,)."""
+    return [
+        tuple(before[len(before) - length :].tolist())
+        for length in range(min(order, len(before) + 1))
+    ]
 
 
 def fitted(

@@ -43,6 +43,6 @@ def test_templates_much_longer_than_the_clip_are_not_compared():
 def test_pocketsphinx_is_given_the_recording_itself(tmp_path):
     write(tmp_path / "a.wav", np.zeros(8000), 8000)
     (tmp_path / "clips.jsonl").write_text(json.dumps({"key": "a", "file": "a.wav"}) + "\n")
-    heard = baselines.pocketsphinx(tmp_path, np.array(["a"]))
+    heard = baselines.pocketsphinx(tmp_path, np.array(["a"]), lines=[])
     assert heard.shape == (1,)
     assert isinstance(heard[0], str)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from seqapps.apps.captioning import baselines, metrics
+from seqapps.apps.captioning import baselines, likeness, metrics
 
 
 def test_the_consensus_is_the_caption_most_like_the_others():
@@ -22,3 +22,12 @@ def test_the_nearest_picture_is_found_by_its_colours_in_their_places():
     train = baselines.Train(rows, (32, 48))
     wanted = baselines.picture(record((180, 20, 0), (0, 0, 180), ""), (32, 48))
     assert baselines.nearest(train, wanted, 1) == "red and blue"
+
+
+def test_likeness_counts_the_colours_wherever_they_are_and_the_pieces_where_they_are():
+    red, blue = (1.0, 0.0, 0.0), (0.0, 0.0, 1.0)
+    pictures = np.array([[*red, *blue], [*blue, *red], [*red, *red]], np.float32)
+    coloured = likeness.Coloured(pictures, seed=0)
+    shares, pieces = coloured.distances(pictures[0])
+    np.testing.assert_allclose(shares, [0, 0, 0.5])
+    np.testing.assert_allclose(pieces, [0, 1, 0.5])

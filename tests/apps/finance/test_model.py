@@ -26,13 +26,13 @@ def test_every_kind_gives_quantiles_in_order_and_a_variance_for_each_step(everyt
     assert (np.diff(answer["quantiles"].numpy(), axis=-1) > 0).all()
 
 
-def test_the_default_begins_as_har_and_the_train_quantiles(assets):
+def test_the_default_begins_as_har_with_leverage_and_the_train_quantiles(assets):
     made = model.build(params(), assets)
     answer = made(batch(walk(200), 150))
     with np.load(assets / "statistics.npz") as found:
         har, units = found["har"], found["har_quantiles"]
     raw, _ = made.fronts[0](batch(walk(200), 150))
-    forecast = har[0] + raw.numpy()[..., model.statistics.HAR] @ har[1:]
+    forecast = har[0] + raw.numpy()[..., model.statistics.LHAR] @ har[1:]
     assert answer["log_variance"].numpy()[:, 0] == pytest.approx(forecast, abs=1e-4)
     quantiles = np.exp(forecast / 2)[..., None] * units
     assert answer["quantiles"].numpy()[:, 0] == pytest.approx(quantiles, abs=1e-6)

@@ -51,14 +51,22 @@ def test_one_that_adapts_learns_each_note_after_it_was_judged():
     assert (adapts[later, line[later]] > still[later, line[later]] + 1).all()
 
 
-def test_the_weight_is_the_one_validation_likes_best():
+def test_the_weight_is_the_one_validation_likes_best(monkeypatch):
+    monkeypatch.setattr(ngrams, "WEIGHTS", (0.3, 1.0, 3.0, 10.0, 30.0, 100.0))
     rng = np.random.default_rng(1)
     noise = [rng.choice([A, B, C], 60) for _ in range(2)]
     rule = [np.array([A, B, C] * 20)] * 2
-    assert (
-        ngrams.fitted(noise[:1], noise[1:], order=3).weight
-        > ngrams.fitted(rule[:1], rule[1:], order=3).weight
-    )
+    weights = [ngrams.fitted(x[:1], x[1:], order=3).counts.weight for x in (noise, rule)]
+    assert weights[0] > weights[1]
+
+
+def test_witten_and_bells_shorter_context_counts_as_the_different_values_after_the_longer():
+    model = NGram([np.array([A, B, A, C, A, B])], 2, weight=None)
+    base = ngrams.shares(np.array([A, B, A, C, A, B]))
+    unigram = (2 + 3 * base[B]) / (6 + 3)  # A, B and C follow nothing
+    bigram = (2 + 2 * unigram) / (3 + 2)  # after A: B twice, C once
+    assert model.probability(np.array([C, A]), B) == pytest.approx(bigram)
+    assert model.probabilities(np.array([C, A])).sum() == pytest.approx(1)
 
 
 def test_the_last_bars_note_is_the_one_that_began_a_bar_before():

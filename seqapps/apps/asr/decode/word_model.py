@@ -93,15 +93,33 @@ def load(path: Path) -> WordModel:
 def fit(texts: Iterable[str], letters: str, general: General) -> WordModel:
     """The model of normalised texts over a general one, whose unspellable words are left out."""
     lines = [[BEGINNING, *text.split()] for text in texts]
-    alone = Counter(word for line in lines for word in line[1:])
-    before = Counter(word for line in lines for word in line[:-1])
-    together = Counter(pair for line in lines for pair in zip(line[:-1], line[1:], strict=True))
+    alone = {word for line in lines for word in line[1:]}
     words = [w for w in {*alone, *general.words} if w and set(w) <= set(letters)]
     hash_of = dict(zip(words, hashes_of(words, letters).tolist(), strict=True))
     words.sort(key=lambda word: hash_of[word])
+    model = laid_over(general, lines, words=words)
     number = {word: index for index, word in enumerate(words)} | {BEGINNING: len(words) + 1}
+    keys = [number[a] * (len(words) + 1) + number[b] for a, b in model.pairs]
+    order = np.argsort(np.array(keys, np.int64))
+    return WordModel(
+        hashes=np.array([hash_of[word] for word in words], np.int64),
+        log_prob=np.array([*(model.words[word] for word in words), UNKNOWN], np.float32),
+        backoff=np.array(
+            [*(model.backoff[word] for word in words), 0.0, model.backoff[BEGINNING]], np.float32
+        ),
+        pairs=np.array(keys, np.int64)[order],
+        pair_log_prob=np.array([*model.pairs.values()], np.float32)[order],
+    )
+
+
+def laid_over(general: General, lines: list[list[str]], *, words: Iterable[str]) -> General:
+    """The model of some words: counts of lines, each from `BEGINNING` on, over the general one."""
+    alone = Counter(word for line in lines for word in line[1:])
+    before = Counter(word for line in lines for word in line[:-1])
+    together = Counter(pair for line in lines for pair in zip(line[:-1], line[1:], strict=True))
     prior = WORD_PRIOR if general.words else 0.0
     total = sum(alone.values()) + prior
+    known = {*words, BEGINNING}
 
     def log_prob(word: str) -> float:
         general_weight = prior * np.exp(general.words[word]) if word in general.words else 0.0
@@ -116,18 +134,12 @@ def fit(texts: Iterable[str], letters: str, general: General) -> WordModel:
         general_weight = PAIR_PRIOR * np.exp(general.pairs.get(pair, other))
         return np.log((together[pair] + general_weight) / (before[first] + PAIR_PRIOR))
 
-    pairs = [
-        pair for pair in {*together, *general.pairs} if pair[0] in number and pair[1] in number
-    ]
-    pairs = [pair for pair in pairs if pair[1] != BEGINNING]
-    keys = np.array([number[a] * (len(words) + 1) + number[b] for a, b in pairs], np.int64)
-    order = np.argsort(keys)
-    return WordModel(
-        hashes=np.array([hash_of[word] for word in words], np.int64),
-        log_prob=np.array([*map(log_prob, words), UNKNOWN], np.float32),
-        backoff=np.array([*map(left, words), 0.0, left(BEGINNING)], np.float32),
-        pairs=keys[order],
-        pair_log_prob=np.array([pair_log_prob(pair) for pair in pairs], np.float32)[order],
+    pairs = {*together, *general.pairs}
+    pairs = [pair for pair in pairs if {*pair} <= known and pair[1] != BEGINNING]
+    return General(
+        {word: log_prob(word) for word in known if word != BEGINNING},
+        {word: left(word) for word in known},
+        {pair: pair_log_prob(pair) for pair in pairs},
     )
 
 
