@@ -56,10 +56,6 @@ def responses(evaluation: Evaluation[Params]) -> dict[str, Columns]:
     """
     truth, params = evaluation.truth, evaluation.params
     captions: dict[str, np.ndarray] = {}
-
-    def answer(name: str, row: int, caption: str) -> None:
-        captions.setdefault(name, np.empty(len(truth["key"]), object))[row] = caption
-
     size = (params.preprocess.image_height, params.preprocess.image_width)
     rng = np.random.default_rng(params.evaluate.seed)
     for fold in evaluation.folds:
@@ -72,11 +68,14 @@ def responses(evaluation: Evaluation[Params]) -> dict[str, Columns]:
         for row in np.flatnonzero(truth["fold"] == fold):
             record = {"view": truth["view"][row], "cells": truth["cells"][row]}
             wanted = picture(record, size)
-            answer("constant", row, constant)
-            answer("random_train", row, train.all[rng.integers(len(train.all))])
-            answer("nearest", row, by_pixels(wanted))
-            if by_colours:
-                answer("nearest_colours", row, by_colours(wanted))
+            answers = {
+                "constant": constant,
+                "random_train": train.all[rng.integers(len(train.all))],
+                "nearest": by_pixels(wanted),
+            }
+            answers |= {"nearest_colours": by_colours(wanted)} if by_colours else {}
+            for name, caption in answers.items():
+                captions.setdefault(name, np.empty(len(truth["key"]), object))[row] = caption
     return {name: {"caption": column} for name, column in captions.items()}
 
 

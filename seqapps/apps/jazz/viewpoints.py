@@ -46,7 +46,7 @@ def notes(columns: Columns) -> list[Note]:
     now, following, bass = (
         (part.numpy()[0] @ bits).astype(int) for part in (slots.now, slots.following, slots.bass)
     )
-    value, place = line.value.numpy()[0].astype(int), slots.position.numpy()[0]
+    value, position = line.value.numpy()[0].astype(int), slots.position.numpy()[0]
     begun = line.onset.numpy()[0].tolist()
     bar = int(chart.bar.numpy()[0])
     at = dict(zip(begun, value.tolist(), strict=True))
@@ -54,7 +54,7 @@ def notes(columns: Columns) -> list[Note]:
     ticks = np.where(last < 0, 0, last % LONGEST + 1)
 
     def of(index: int) -> Note:
-        where, before = int(place[index]), int(last[index])
+        where, before = int(position[index]), int(last[index])
         chord = (int(now[index]), int(bass[index]))
         contexts = {
             "line": ngrams.preceding(value[:index], ORDER),
