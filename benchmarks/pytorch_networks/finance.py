@@ -39,12 +39,12 @@ class Forecaster(nn.Module):
         hidden, _ = self.gru(self.drop(inputs))
         moved = self.heads(torch.cat([hidden, self.drop(inputs)], dim=-1))
         moves, change = moved[..., :5], moved[..., 5]
-        har = self.har[0] + raw[..., 6:9] @ self.har[1:]
+        har = self.har[0] + raw[..., [8, 9, 10, 5, 6, 7]] @ self.har[1:]
         apart = self.quantiles.diff() * moves[..., [0, 1, 3, 4]].exp()
         middle = self.quantiles[2:3] + moves[..., 2:3]
         below = middle - apart[..., :2].flip(-1).cumsum(-1).flip(-1)
         units = torch.cat([below, middle, middle + apart[..., 2:].cumsum(-1)], dim=-1)
-        answer = raw[..., 9:10] + ((har + change) / 2).exp()[..., None] * units
+        answer = raw[..., 11:12] + ((har + change) / 2).exp()[..., None] * units
         rows = torch.cat([batch["window"], batch["next"][:, None]], dim=1)[:, -self.steps - 1 :]
         error = rows[..., 3].log().diff(dim=1)[..., None] - answer
         pinball = torch.maximum(self.LEVELS * error, (self.LEVELS - 1) * error).mean(-1)
@@ -75,6 +75,8 @@ class Forecaster(nn.Module):
             (high / low).log(),
             ratio(volume, average(volume, 20)),
             change.clamp(max=0),
+            (close / lagged(close, 5)).log().clamp(max=0) / 5,
+            (close / lagged(close, 22)).log().clamp(max=0) / 22,
             variance.log(),
             average(variance, 5).log(),
             average(variance, 22).log(),

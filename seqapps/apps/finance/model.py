@@ -2,10 +2,11 @@
 
 Several networks may stand side by side in one model, each with weights of its own: the shipped one
 first, then those it is compared with (`train.compare`). What they share is the front end, the two
-targets and the heads.
+targets and the heads. The shipped one may be several that begin apart (`train.averaged`): each
+learns by itself, and the mean of their answers is the answer.
 
 Axis letters: B batch, W days of a window, T steps (the last days of it), M networks, F features,
-Q quantiles.
+Q quantiles, A averaged networks.
 """
 
 from collections.abc import Callable
@@ -74,9 +75,11 @@ class Forecaster(keras.Model):
         self.steps = steps
         modes = dict.fromkeys(member.split("/")[1] for member in table.members)
         self.fronts = [FrontEnd(fitted, mode, steps) for mode in modes]
+        self.averaged = table.averaged
+        first, *others = table.members
         self.networks = [
             (Anchored if member.startswith("seqapps") else Network)(table, fitted, member)
-            for member in table.members
+            for member in (*[first] * table.averaged, *others)
         ]
         self.qlike = keras.metrics.Mean(name="qlike")
         self.pinball = keras.metrics.Mean(name="pinball")
@@ -84,20 +87,25 @@ class Forecaster(keras.Model):
     def call(self, batch, training=False):
         """Quantiles of the log return float32 (B, M, T, Q) and log variance (B, M, T).
 
+        In training the averaged networks answer each for itself, (B, A - 1 + M, ...).
+
         `batch` holds `window` (B, W, 5) and, if a network is full_leaky, `leaky` (B, W, 5).
         """
         inputs = {front.mode: front(batch) for front in self.fronts}
         answers = [net(*inputs[net.mode], training=training) for net in self.networks]
+        if not training:
+            answers = [_mean(answers[: self.averaged]), *answers[self.averaged :]]
         return {
             name: tf.stack([answer[name] for answer in answers], axis=1)
             for name in ("quantiles", "log_variance")
         }
 
     def shipped(self, batch):
-        """The answer of the first network alone: quantiles (B, T, Q), log variance (B, T)."""
-        first = self.networks[0]
+        """The answer of the shipped networks alone: quantiles (B, T, Q), log variance (B, T)."""
+        first, *others = self.networks[: self.averaged]
         [front] = [front for front in self.fronts if front.mode == first.mode]
-        return first(*front(batch), training=False)
+        inputs = front(batch)
+        return _mean([net(*inputs, training=False) for net in (first, *others)])
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
         """Pinball loss in units of a typical return, plus QLIKE, a scalar; sum over M."""
@@ -111,6 +119,10 @@ class Forecaster(keras.Model):
     def compute_metrics(self, x, y, y_pred, sample_weight=None):
         """The loss, and its two parts for the shipped network, scalars."""
         return self.get_metrics_result()
+
+
+def _mean(answers: list[Tensors]) -> Tensors:
+    return {name: tf.add_n([one[name] for one in answers]) / len(answers) for name in answers[0]}
 
 
 def losses(batch: Tensors, answer: Tensors, *, steps: int) -> tuple[tf.Tensor, tf.Tensor]:
@@ -166,7 +178,7 @@ class Network(keras.layers.Layer):
     """
 
     def __init__(self, table: Train, fitted: dict[str, np.ndarray], member: str):
-        super().__init__(name=member.replace("/", "_"))
+        super().__init__()
         kind, self.mode = member.split("/")
         self.encode = Encoder(fitted, self.mode) if kind == "wsaes_lstm" else None
         cell = kind if kind in ("rnn", "gru") else "lstm"
@@ -194,7 +206,7 @@ class Anchored(keras.layers.Layer):
     """
 
     def __init__(self, table: Train, fitted: dict[str, np.ndarray], member: str):
-        super().__init__(name=member.replace("/", "_"))
+        super().__init__()
         self.mode = member.split("/")[1]
         self.stack = layers.recurrent(
             table.cell, table.units, layers=table.layers, dropout=table.dropout

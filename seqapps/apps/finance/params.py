@@ -72,6 +72,9 @@ class Train(config.Train):
     )
     cell: config.Cell = Field("gru", description="of kind seqapps")
     units: int = Field(16, ge=1)
+    averaged: int = Field(
+        1, ge=1, description="networks of the shipped kind that begin apart; their mean is shipped"
+    )
     layers: int = Field(1, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     loss_steps: Literal["all", "last"] = Field(

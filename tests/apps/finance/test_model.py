@@ -129,3 +129,20 @@ def test_validation_counts_the_last_step_only(assets):
 
 def test_facts_say_how_long_a_request_is(assets):
     assert json.loads((assets / "facts.json").read_text())["window_days"] == WINDOW
+
+
+def test_averaged_networks_learn_each_for_itself_and_answer_with_their_mean(assets):
+    made = model.build(params(compare=(), averaged=3), assets)
+    for number, network in enumerate(made.networks):
+        network.heads.dense.kernel.assign_add(
+            tf.fill(network.heads.dense.kernel.shape, 0.01 * number)
+        )
+    given = batch(walk(200), 150)
+    each, whole = made(given, training=True), made(given)
+    assert each["log_variance"].shape[1] == 3 and whole["log_variance"].shape[1] == 1
+    alone = [network(*made.fronts[0](given), training=False) for network in made.networks]
+    for name in ("quantiles", "log_variance"):
+        wanted = np.mean([answer[name] for answer in alone], axis=0)
+        assert whole[name].numpy()[:, 0] == pytest.approx(wanted, abs=1e-6)
+        assert made.shipped(given)[name].numpy() == pytest.approx(wanted, abs=1e-6)
+    assert not np.allclose(alone[0]["log_variance"], alone[2]["log_variance"])
