@@ -1,7 +1,14 @@
-"""Damaged copies of files, for tests that a reader answers each one right or names it."""
+"""Damaged copies of files, for tests that a reader answers each one right or names it.
+
+`MUTATIONS=10000 make test TESTS=tests/apps/asr` tries so many of each file instead of 300.
+"""
 
 import gzip
+import os
 import random
+
+TRIES = int(os.environ.get("MUTATIONS", "300"))
+"""How many copies of a file a test tries."""
 
 
 def mutated(content: bytes, rng: random.Random) -> bytes:

@@ -8,7 +8,7 @@ import pytest
 from seqapps.apps.captioning import folders
 from seqapps.config import UserError
 from tests.apps.captioning.conftest import encoded, speckled
-from tests.mutations import mutated
+from tests.mutations import TRIES, mutated
 
 
 def captions(folder):
@@ -275,7 +275,7 @@ def layout_files():
 def test_no_change_of_a_caption_file_is_a_defect_or_moves_a_caption(mine, name):
     rng = random.Random(name)
     content = layout_files()[name]
-    for _ in range(300):
+    for _ in range(TRIES):
         changed = mutated(content.encode(), rng)
         (mine / name).write_bytes(changed)
         try:

@@ -9,7 +9,7 @@ from seqapps.app import UserFile
 from seqapps.apps.captioning import images, predict
 from seqapps.config import UserError
 from tests.apps.captioning.conftest import encoded, grey_ramp, jpeg_turned, speckled
-from tests.mutations import mutated
+from tests.mutations import TRIES, mutated
 
 
 def answer(caption):
@@ -73,7 +73,7 @@ PICTURES = {
 def test_no_change_of_a_picture_is_a_defect(tmp_path, kind):
     rng, path = random.Random(kind), tmp_path / kind
     answered = 0
-    for _ in range(300):
+    for _ in range(TRIES):
         path.write_bytes(mutated(PICTURES[kind], rng))
         try:
             meta, _ = asked(path)
@@ -82,7 +82,7 @@ def test_no_change_of_a_picture_is_a_defect(tmp_path, kind):
             continue
         assert images.shown(meta["image"]).mode == "RGB"
         answered += 1
-    assert 0 < answered < 300
+    assert 0 < answered < TRIES
 
 
 def test_the_table_has_a_row_and_the_sheet_a_tile_per_word(tmp_path):

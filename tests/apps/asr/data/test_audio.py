@@ -13,6 +13,7 @@ import soundfile
 
 from seqapps.apps.asr.data import audio
 from tests.apps.asr.conftest import noisy, tone, write
+from tests.mutations import TRIES
 
 M4A = b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom\0\0\0\0" + b"\0" * 99
 WEBM = b"\x1aE\xdf\xa3\x9fB\x86\x81\x01" + b"\0" * 99
@@ -254,5 +255,5 @@ def check(content, path: Path):
 def test_a_mutated_file_is_read_or_refused(tmp_path, kind):
     source = encoded(KINDS[kind])
     assert check(source, tmp_path / "a")
-    for seed in range(300):
+    for seed in range(TRIES):
         check(mutated(source, seed), tmp_path / "a")

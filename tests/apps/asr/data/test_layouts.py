@@ -20,6 +20,7 @@ from seqapps.pipeline import stages
 from seqapps.serving import predict
 from tests.apps.asr.conftest import noisy, parameters, write
 from tests.apps.asr.test_ingest import ljspeech as small_ljspeech
+from tests.mutations import TRIES
 
 PROFILE = """
 [ingest]
@@ -411,5 +412,5 @@ def check(name, seed, folder):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_a_mutated_table_is_read_and_its_other_lines_stay(tmp_path, name):
-    for seed in range(300):
+    for seed in range(TRIES):
         check(name, seed, tmp_path)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from seqapps.apps.asr.data import audio
 from seqapps.apps.asr.nn import wav_reader
 from tests.apps.asr.conftest import noisy, tone
+from tests.mutations import TRIES
 
 
 def wav(samples, rate_hz=8000, subtype="PCM_16", kind="WAV"):
@@ -109,7 +110,7 @@ def test_what_is_no_wav_file_of_speech_is_refused(content, reason):
 def test_a_mutated_file_is_read_or_refused():
     source = wav(noisy(0.05))
     wavs = []
-    for seed in range(300):
+    for seed in range(TRIES):
         rng, content = random.Random(seed), bytearray(source)
         for _ in range(rng.randint(1, 6)):
             content[rng.randrange(60)] = rng.randrange(256)
