@@ -62,6 +62,11 @@ def test_metrics_name_headline_baselines_controls_and_interval(made, name):
     assert len(report["baselines"]) >= 2
     for scores in [*report["baselines"].values(), *report["controls"].values()]:
         assert np.isfinite(scores[metric])
+    assert [*report["differences"]] == [*report["baselines"], *report["controls"]]
+    for difference in report["differences"].values():
+        low, high = difference["interval95"]
+        assert low <= difference["value"] <= high
+        assert difference["verdict"] in ("ahead", "level", "behind")
     assert report["counts"]["test_examples"] > 0
 
 
