@@ -63,6 +63,8 @@ def scores(content: bytes, stem: str) -> Iterator[Score | Skip]:
 
 def unreadable(error: Exception) -> str:
     """The reason of a skip, from what a library raised."""
+    if isinstance(error, EOFError):
+        return "cannot be read: the file ends in the middle"
     lines = str(error).splitlines()
     return f"cannot be read ({type(error).__name__}: {lines[0][:80] if lines else ''})"
 
