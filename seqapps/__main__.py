@@ -68,6 +68,8 @@ def _run(words: list[str], root: Path) -> int:
 
         pages = [str(page.relative_to(root)) for page in report.write(root, options.profile)]
         print(report.results(root, options.profile))
+        for name in report.left_out(root, options.profile):
+            print(f"report: {name} is left out: its metrics cannot be used; make {name}-evaluate")
         print(f"report: {options.profile}: {', '.join(pages) or 'no page has its marks'}")
         return 0
     if options.what == "ui":

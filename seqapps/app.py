@@ -133,11 +133,11 @@ class Baseline:
 
     `learnt_from` is the number of train rows, those of all folds together; None if it learns
     nothing from them, or has a task of its own. With fewer rows than the model had it is no rival,
-    and the gate says so.
+    and the gate says so; that is why none may leave it unsaid.
     """
 
     answers: Columns
-    learnt_from: int | None = None
+    learnt_from: int | None
 
 
 @dataclass(frozen=True)

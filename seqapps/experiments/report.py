@@ -7,6 +7,7 @@ from typing import Any
 from seqapps import app as contract
 from seqapps.app import App
 from seqapps.artifacts import layout
+from seqapps.artifacts.durable import read_json
 from seqapps.artifacts.layout import ProfileFolder
 from seqapps.config import P
 
@@ -74,9 +75,8 @@ def results(root: Path, profile: str) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for name in contract.names():
-        path = ProfileFolder(root, name, profile).metrics
-        if path.exists():
-            lines.append(_result(contract.load(name), json.loads(path.read_text())))
+        if report := _judged(root, name, profile=profile):
+            lines.append(_result(contract.load(name), report))
     return "\n".join(lines)
 
 
@@ -105,12 +105,27 @@ def write(root: Path, profile: str) -> list[Path]:
     for key, text in sweeps(root, profile).items():
         texts.append((readme, SWEEP_BEGIN.format(key=key, profile=profile), text))
     for name in contract.names():
-        path = ProfileFolder(root, name, profile).metrics
-        if path.exists():
-            app, report = contract.load(name), json.loads(path.read_text())
+        if report := _judged(root, name, profile=profile):
+            app = contract.load(name)
             texts.append((root / _card(app), begin, scores(app, report)))
     filled = [page for page, begin, text in texts if _fill(page, begin, text=text)]
     return list(dict.fromkeys(filled))
+
+
+def left_out(root: Path, profile: str) -> list[str]:
+    """Applications that were evaluated, but whose metrics are damaged or know no judge."""
+    return [
+        name
+        for name in contract.names()
+        if ProfileFolder(root, name, profile).metrics.exists()
+        and _judged(root, name, profile=profile) is None
+    ]
+
+
+def _judged(root: Path, name: str, *, profile: str) -> dict[str, Any] | None:
+    """The metrics of an application; None if it has none, or those of a time without a judge."""
+    report = read_json(ProfileFolder(root, name, profile).metrics)
+    return report if isinstance(report, dict) and "judged" in report else None
 
 
 def _sweep_table(tables: dict[str, dict[str, Any]]) -> str:

@@ -244,15 +244,16 @@ def _say(app: App[P], report: dict[str, Any]) -> None:
     value = f"{headline['value']:.4f} (95 % {low:.4f}..{high:.4f})"
     versions = len(report["judged"]["weights"])
     judged = "" if versions == 1 else f"; these test rows have judged {versions} trained models"
-    print(f"{app.name} evaluate: {metric} {value}, {report['interval']['method']}{judged}")
+    lines = [f"{metric} {value}, {report['interval']['method']}{judged}"]
     compared_on = report["interval"]["compared_on"]
     unit = "" if compared_on == metric else f" in {compared_on}"
     for kind, word in (("baselines", "baseline"), ("controls", "control")):
         for name, values in report[kind].items():
             verdict = judge.sentence(name, report["differences"][name])
-            print(f"{app.name} evaluate: {word} {name} {values[metric]:.4f}: {verdict}{unit}")
-    for refusal in report["refusals"]:
-        print(f"{app.name} evaluate: WARNING: {refusal}")
+            lines.append(f"{word} {name} {values[metric]:.4f}: {verdict}{unit}")
+    lines += [f"WARNING: {refusal}" for refusal in report["refusals"]]
+    for line in lines:
+        print(f"{app.name} evaluate: {line}", flush=True)
 
 
 def _weights_digest(files: list[Path]) -> str:

@@ -164,7 +164,7 @@ def _gate(app: App[P], params: P, report: dict[str, Any]) -> None:
         raise UserError(
             f'{app.name}: not exported: {refusals}. export.gate = "warn" exports it all the same'
         )
-    print(f"{app.name} export: WARNING: {refusals}", flush=True)
+    print(f"{app.name} export: WARNING: exported although the judge refuses it", flush=True)
 
 
 def _carry_over(old: Path, new: Path, *, keep: int) -> None:

@@ -99,6 +99,14 @@ def test_tables_go_between_their_marks_and_can_be_made_again(evaluated):
     assert [page.read_text() for page in pages] == [top, card]
 
 
+@pytest.mark.parametrize("content", ['{"app": "toy", "headline": {}}', '{"app": "to'])
+def test_metrics_without_a_judge_or_cut_short_are_in_no_table(evaluated, content):
+    (evaluated / "data/toy/full/evaluate/metrics.json").write_text(content)
+    assert report.left_out(evaluated, "full") == ["toy"]
+    report.write(evaluated, "full")
+    assert "toy" not in (evaluated / "README.md").read_text().split("-->")[1]
+
+
 def test_a_page_without_marks_for_the_profile_stays_as_it_is(evaluated):
     before = (evaluated / "README.md").read_text()
     assert report.write(evaluated, "smoke") == []

@@ -82,7 +82,7 @@ def test_an_answer_may_hold_several_texts_per_row(tmp_path):
 
 def test_the_gate_holds_a_model_back_that_its_baseline_beats(project, monkeypatch):
     monkeypatch.setattr(
-        rooms, "baselines", lambda e: {"oracle": Baseline({"mean": e.truth["target"].copy()})}
+        rooms, "baselines", lambda e: {"oracle": Baseline({"mean": e.truth["target"].copy()}, None)}
     )
     with pytest.raises(UserError, match=r"not exported: the model is behind oracle by .*warn"):
         upto(project, "export", "export.gate=beat_baselines")

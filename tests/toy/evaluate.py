@@ -29,7 +29,7 @@ def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
     constant = np.array([means[fold] for fold in evaluation.truth["fold"]])
     return {
         "constant": Baseline({"mean": constant}, learnt_from=evaluation.trained_rows),
-        "first": Baseline({"mean": first}),
+        "first": Baseline({"mean": first}, learnt_from=None),
     }
 
 

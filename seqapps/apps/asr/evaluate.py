@@ -74,11 +74,14 @@ def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
         frequent = baseline_models.most_frequent(train, truth)
         templates = baseline_models.nearest_template(train, truth)
         rivals = {
-            "empty": Baseline({"text": baseline_models.empty(truth)}),
+            "empty": Baseline({"text": baseline_models.empty(truth)}, learnt_from=None),
             "most_frequent": Baseline({"text": frequent}, learnt_from=len(train)),
             "dtw": Baseline({"text": templates}, learnt_from=len(train)),
         }
-        return rivals | {name: Baseline({"text": one.result()}) for name, one in listening.items()}
+        return rivals | {
+            name: Baseline({"text": one.result()}, learnt_from=None)
+            for name, one in listening.items()
+        }
 
 
 def controls(evaluation: Evaluation[Params]) -> dict[str, Columns]:

@@ -55,7 +55,7 @@ def headline_score(params: Params, truth: Columns, response: Columns) -> float:
 def baselines(evaluation: Evaluation[Params]) -> dict[str, Baseline]:
     """Answers (N, ...) of `baselines.RULES`, fitted on all days before each test block."""
     return {
-        name: Baseline(answers, learnt_from=evaluation.trained_rows)
+        name: Baseline(answers, None if name == "last_value" else evaluation.trained_rows)
         for name, answers in baseline_models.responses(evaluation).items()
     }
 
