@@ -117,16 +117,19 @@ async def _serve(
         # they must do nothing, so that gRPC can drain too.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        answering = ", ".join(
-            f"{n} {d.described.answering}" for n, d in dispatchers.items() if d.described
-        )
         at = f"http://{address.host}:{listening.getsockname()[1]} (gRPC {remote_port})"
-        print(f"serving {answering} at {at}", flush=True)
+        print(f"serving {_answering(dispatchers)} at {at}", flush=True)
         draining = asyncio.create_task(_drain(rest, remote))
         await rest.start()
         await draining
     finally:
         await asyncio.gather(*(dispatcher.close() for dispatcher in dispatchers.values()))
+
+
+def _answering(dispatchers: dict[str, Dispatcher]) -> str:
+    """The models, each with the version that answers."""
+    known = {name: one.described for name, one in dispatchers.items()}
+    return ", ".join(f"{name} {one.answering}" for name, one in known.items() if one)
 
 
 async def _drain(rest: rest_server.Rest, remote: Any) -> None:

@@ -168,8 +168,8 @@ def volatility(evaluation: Evaluation[Params], symbol: str) -> Figure:
     upper, lower = drawn.subplots(2, 1, sharex=True)
     realised = 100 * np.sqrt(_variance(truth, rows))
     upper.plot(days, realised, ".", color=plots.REFERENCE, label="realised (Garman-Klass)")
-    garch = evaluation.baselines["autoarima+garch"]["variance"][rows]
-    upper.plot(days, 100 * np.sqrt(garch), color=plots.BASELINE, label="GARCH(1,1)")
+    rival = evaluation.baselines["last+lhar"]["variance"][rows]
+    upper.plot(days, 100 * np.sqrt(rival), color=plots.BASELINE, label="HAR with leverage")
     upper.plot(days, 100 * np.sqrt(response["variance"][rows]), color=plots.MODEL, label="network")
     upper.set_ylabel("volatility of the day, %")
     upper.legend()
