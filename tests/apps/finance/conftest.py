@@ -75,7 +75,7 @@ def evaluation():
     return SimpleNamespace(
         truth=truth,
         response=answer,
-        baselines={"autoarima+garch": answer},
+        baselines={"last+lhar": answer},
         params=SimpleNamespace(evaluate=SimpleNamespace(cost_percent=0.01)),
     )
 
